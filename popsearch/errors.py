@@ -1,0 +1,49 @@
+"""What can go wrong, by who can mend it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PopsearchError(Exception):
+    """Anything that the person at the keyboard can mend; shown without a traceback.
+
+    Parameters
+    ----------
+    *faults
+        One line each: where, what must hold, what came, what to do.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class ConfigError(PopsearchError):
+    """The configuration does not hold."""
+
+
+class DataError(PopsearchError):
+    """The table cannot be used as it is."""
+
+
+class StorageError(PopsearchError):
+    """The study's database, the tracking store or the disk did not answer."""
+
+
+class TrialFailed(Exception):
+    """One trial could not be trained; the search goes on without it."""
+
+
+def did_you_mean(name: str, known: Iterable[object]) -> str:
+    """Give a hint with the nearest known name, or the list of them when none is near.
+
+    Returns
+    -------
+    A clause that continues a sentence: ``"; did you mean max_depth?"``.
+    """
+    names = [str(k) for k in known]
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    shown = ", ".join(names[:15]) + (", ..." if len(names) > 15 else "")
+    return f"; choose from: {shown}" if names else ""

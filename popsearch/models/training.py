@@ -1,0 +1,104 @@
+"""The training contract: what every way of training a model offers to the search."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from popsearch.config import ModelConfig
+from popsearch.space import Params
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a trial may see: matrices (n_rows, n_features) and targets (n_rows,)."""
+
+    X_train: NDArray[np.float64]
+    y_train: NDArray[np.float64]
+    X_val: NDArray[np.float64]
+    y_val: NDArray[np.float64]
+
+
+class Scores(NamedTuple):
+    """Errors of every member after a step, each of shape (n_members,)."""
+
+    train_mse: NDArray[np.float64]
+    train_mae: NDArray[np.float64]
+    val_mse: NDArray[np.float64]
+    val_mae: NDArray[np.float64]
+
+
+class Training(Protocol):
+    """A set of members (parameter sets) advanced together, one step at a time.
+
+    What trains does not know that it is being searched: whether a member is worth going on
+    with is decided outside.
+
+    Parameters
+    ----------
+    model
+        The family: estimator, fixed values and steps.
+    members
+        One parameter set each.
+    rows
+        Training and validation rows.
+    prunable
+        False where no member will be dropped for being weak, so that steps which only serve
+        that decision can be left out.
+    """
+
+    keeps_best: ClassVar[bool]
+    """True where every step is a model of its own, so that the best one is kept; false where
+    an earlier step is only a cheaper look at the last."""
+
+    resources: Sequence[int]
+    """What a member has used after each step: stages, trees, epochs or rows."""
+
+    def __init__(
+        self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True
+    ) -> None: ...
+
+    def advance(self) -> Scores:
+        """Train every live member by one step and score it."""
+        ...
+
+    def drop(self, members: Iterable[int]) -> None:
+        """Stop training these: pruned, or done."""
+        ...
+
+    def model(self, member: int, step: int) -> Any:
+        """Give the fitted model of a member as it was after a step (counted from 0)."""
+        ...
+
+    @classmethod
+    def refit(
+        cls,
+        model: ModelConfig,
+        params: Params,
+        resource: int,
+        X: NDArray[np.float64],
+        y: NDArray[np.float64],
+    ) -> Any:
+        """Give an ordinary estimator, fitted on all of these rows with this much resource."""
+        ...
+
+
+def score(
+    rows: Rows, train_prediction: NDArray[np.float64], val_prediction: NDArray[np.float64]
+) -> Scores:
+    """Give the errors of one member from its predictions, each of shape (1,)."""
+    train, val = rows.y_train - train_prediction, rows.y_val - val_prediction
+    return Scores(
+        train_mse=np.array([mse(train)]),
+        train_mae=np.array([np.abs(train).mean()]),
+        val_mse=np.array([mse(val)]),
+        val_mae=np.array([np.abs(val).mean()]),
+    )
+
+
+def mse(residuals: ArrayLike) -> float:
+    """Give the mean of the squares."""
+    flat = np.asarray(residuals, dtype=np.float64).ravel()
+    return float(flat @ flat / len(flat))

@@ -1,0 +1,169 @@
+"""A search space, read from a model's configuration and checked before any study exists."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from popsearch.config import CategoricalParam, FloatParam, IntParam, Param, Scalar
+from popsearch.errors import did_you_mean
+
+Params = dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The parameters that are searched, and the sets that are tried first.
+
+    Parameters
+    ----------
+    params
+        By name, a parameter after the one its condition names.
+    known_good
+        Complete sets: every parameter that exists under its conditions, and no other.
+    """
+
+    params: Mapping[str, Param]
+    known_good: tuple[Params, ...]
+
+    def active(self, params: Mapping[str, Scalar]) -> Iterator[str]:
+        """Give the names of the parameters that exist, given the values so far.
+
+        Values may be added to ``params`` between two names, as a search does.
+        """
+        for name, param in self.params.items():
+            if holds(param, params):
+                yield name
+
+    def n_points(self) -> float:
+        """Give how many different points the space has: infinite with a real parameter."""
+        return sum(1 for _ in self._points()) if self._is_finite() else math.inf
+
+    def _is_finite(self) -> bool:
+        sizes = [_size(param) for param in self.params.values()]
+        return math.prod(sizes) <= 10_000
+
+    def _points(self) -> Iterator[Params]:
+        def extend(names: list[str], params: Params) -> Iterator[Params]:
+            if not names:
+                yield params
+                return
+            name, *rest = names
+            if not holds(self.params[name], params):
+                yield from extend(rest, params)
+                return
+            for value in _values(self.params[name]):
+                yield from extend(rest, {**params, name: value})
+
+        return extend(list(self.params), {})
+
+
+def read(
+    params: Mapping[str, Param], known_good: list[Params], defaults: Mapping[str, Scalar]
+) -> tuple[Space, list[str]]:
+    """Give the space and what is wrong with it.
+
+    Parameters
+    ----------
+    defaults
+        The estimator's own values, for what a known-good set leaves out.
+    """
+    ordered, faults = _order(params)
+    sets = []
+    for i, given in enumerate(known_good):
+        where = f"model.known_good[{i}]"
+        faults += [
+            f"{where}.{name} is not in model.space{did_you_mean(name, params)}"
+            for name in given
+            if name not in params
+        ]
+        full: Params = {}
+        for name, param in ordered.items():
+            if not holds(param, full):
+                if name in given:
+                    faults.append(f"{where}.{name} exists only {_condition(param)}; remove it")
+                continue
+            value = given.get(name, defaults.get(name))
+            if not contains(param, value):
+                came = f"{value!r}" if name in given else f"{value!r} (the estimator's default)"
+                faults.append(f"{where}.{name} must be {_range(param)}, but got {came}")
+            full[name] = value
+        sets.append(full)
+    return Space(ordered, tuple(sets)), faults
+
+
+def holds(param: Param, params: Mapping[str, Scalar]) -> bool:
+    """Tell whether a parameter exists beside these values of the others."""
+    when = param.when
+    return when is None or (when.param in params and params[when.param] == when.equals)
+
+
+def contains(param: Param, value: Scalar) -> bool:
+    """Tell whether a value lies in the range of a parameter."""
+    if isinstance(param, CategoricalParam):
+        return any(value == c and type(value) is type(c) for c in param.choices)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if isinstance(param, IntParam) and not isinstance(value, int):
+        return False
+    steps = (value - param.low) / param.step if param.step else 0
+    return param.low <= value <= param.high and abs(steps - round(steps)) < 1e-9
+
+
+def _order(params: Mapping[str, Param]) -> tuple[dict[str, Param], list[str]]:
+    """Put every parameter after the one that its condition names."""
+    faults, ordered, left = [], dict[str, Param](), dict(params)
+    for name, param in params.items():
+        when = param.when
+        if when is None:
+            continue
+        where = f"model.space.{name}.when"
+        if when.param not in params:
+            faults.append(
+                f"{where}.param: {when.param} is not in model.space"
+                f"{did_you_mean(when.param, params)}"
+            )
+            del left[name]
+        elif not contains(params[when.param], when.equals):
+            faults.append(
+                f"{where}.equals must be {_range(params[when.param])}, but got {when.equals!r}"
+            )
+    while left:
+        ready = [n for n, p in left.items() if p.when is None or p.when.param in ordered]
+        if not ready:
+            faults.append(f"model.space: the conditions of {', '.join(left)} go in a circle")
+            break
+        for name in ready:
+            ordered[name] = left.pop(name)
+    return ordered, faults
+
+
+def _size(param: Param) -> float:
+    if isinstance(param, FloatParam) and param.step is None:
+        return 1 if param.low == param.high else math.inf
+    if isinstance(param, IntParam):
+        return len(range(param.low, param.high + 1, param.step))
+    return len(_values(param))
+
+
+def _values(param: Param) -> list[Scalar]:
+    if isinstance(param, CategoricalParam):
+        return list(dict.fromkeys(param.choices))
+    if isinstance(param, IntParam):
+        return list(range(param.low, param.high + 1, param.step))
+    if param.step is None:
+        return [param.low]
+    n = int((param.high - param.low) / param.step + 1e-9) + 1
+    return [param.low + i * param.step for i in range(n)]
+
+
+def _range(param: Param) -> str:
+    if isinstance(param, CategoricalParam):
+        return f"one of {param.choices}"
+    kind = "a whole number" if isinstance(param, IntParam) else "a number"
+    step = f" in steps of {param.step}" if param.step not in (None, 1) else ""
+    return f"{kind} from {param.low:g} to {param.high:g}{step}"
+
+
+def _condition(param: Param) -> str:
+    assert param.when is not None
+    return f"when {param.when.param} is {param.when.equals!r}"

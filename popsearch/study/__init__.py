@@ -1,0 +1,6 @@
+"""The Optuna side of a search: the only package that imports Optuna."""
+
+from popsearch.study.samplers import faults
+from popsearch.study.study import Asked, Study, storage_errors
+
+__all__ = ["Asked", "Study", "faults", "storage_errors"]

@@ -1,0 +1,160 @@
+"""Optuna's samplers, pruners and distributions, made from the configuration."""
+
+import importlib.util
+import math
+import warnings
+from typing import assert_never
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from popsearch import config
+from popsearch.errors import ConfigError
+from popsearch.space import Params, Space
+
+
+def distribution(param: config.Param) -> BaseDistribution:
+    """Give Optuna's distribution for one parameter of a space."""
+    match param:
+        case config.FloatParam():
+            return FloatDistribution(param.low, param.high, log=param.log, step=param.step)
+        case config.IntParam():
+            return IntDistribution(param.low, param.high, log=param.log, step=param.step)
+        case config.CategoricalParam():
+            return CategoricalDistribution(param.choices)
+        case _:
+            assert_never(param)
+
+
+def faults(cfg: config.Sampler, space: Space) -> list[str]:
+    """Give what keeps this sampler from searching this space."""
+    if isinstance(cfg, config.GpSampler) and importlib.util.find_spec("torch") is None:
+        return [
+            "sampler=gp needs PyTorch, which is not installed; "
+            "install it (pip install torch) or choose another sampler, say sampler=tpe"
+        ]
+    conditional = [name for name, param in space.params.items() if param.when]
+    if isinstance(cfg, config.GridSampler) and conditional:
+        return [
+            f"sampler=grid cannot search conditional parameters, but the space has "
+            f"{', '.join(conditional)}; remove them (~model.space.{conditional[0]}) "
+            "or choose another sampler, say sampler=tpe"
+        ]
+    return []
+
+
+def sampler(cfg: config.Sampler, space: Space, seed: int) -> optuna.samplers.BaseSampler:
+    """Give the sampler that proposes the points.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot search this space.
+    """
+    if found := faults(cfg, space):
+        raise ConfigError(*found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match cfg:
+            case config.TpeSampler():
+                return optuna.samplers.TPESampler(
+                    n_startup_trials=cfg.n_startup_trials,
+                    multivariate=cfg.multivariate,
+                    group=cfg.multivariate,
+                    warn_independent_sampling=False,
+                    seed=seed,
+                )
+            case config.CmaesSampler():
+                return optuna.samplers.CmaEsSampler(
+                    n_startup_trials=cfg.n_startup_trials,
+                    warn_independent_sampling=False,
+                    seed=seed,
+                )
+            case config.GpSampler():
+                return optuna.samplers.GPSampler(
+                    n_startup_trials=cfg.n_startup_trials, seed=seed
+                )
+            case config.QmcSampler():
+                return optuna.samplers.QMCSampler(
+                    qmc_type=cfg.qmc_type,
+                    scramble=True,
+                    warn_independent_sampling=False,
+                    seed=seed,
+                )
+            case config.RandomSampler() | config.GridSampler():
+                # The points of a grid are queued by the study, one by one: Optuna's own grid
+                # sampler ends a study with study.stop(), which ask-and-tell does not allow.
+                return optuna.samplers.RandomSampler(seed=seed)
+            case _:
+                assert_never(cfg)
+
+
+class Grid:
+    """The points of a grid search, in an order shuffled by the seed.
+
+    Parameters
+    ----------
+    space
+        Known-good sets count as visited points where they lie on the grid.
+    """
+
+    def __init__(self, cfg: config.GridSampler, space: Space, seed: int) -> None:
+        self._values = {name: _cut(p, cfg.n_points) for name, p in space.params.items()}
+        self._shape = [len(values) for values in self._values.values()]
+        on_grid = [p for p in space.known_good if all(p[n] in v for n, v in self._values.items())]
+        self.n_points = math.prod(self._shape) + len(space.known_good) - len(on_grid)
+        self._order = iter(np.random.default_rng(seed).permutation(math.prod(self._shape)))
+
+    def next(self, visited: list[Params]) -> Params | None:
+        """Give a point that is not among the visited ones, none when all are."""
+        for i in self._order:
+            place = np.unravel_index(i, self._shape) if self._shape else ()
+            point = {n: v[j] for (n, v), j in zip(self._values.items(), place, strict=True)}
+            if point not in visited:
+                return point
+        return None
+
+
+def _cut(param: config.Param, n_points: int) -> list[config.Scalar]:
+    """Give the values of one parameter on a grid."""
+    if isinstance(param, config.CategoricalParam):
+        return list(param.choices)
+    if param.step is not None and (isinstance(param, config.FloatParam) or param.step > 1):
+        n = int((param.high - param.low) / param.step + 1e-9) + 1
+        points = param.low + param.step * np.arange(n)
+    elif param.log:
+        points = np.geomspace(param.low, param.high, n_points)
+    else:
+        points = np.linspace(param.low, param.high, n_points)
+    if isinstance(param, config.IntParam):
+        return [int(v) for v in np.unique(np.rint(points))]
+    return [float(v) for v in np.clip(points, param.low, param.high)]
+
+
+def pruner(cfg: config.Pruner, n_steps: int) -> optuna.pruners.BasePruner:
+    """Give the pruner that stops weak trials, for trials of ``n_steps`` steps."""
+    match cfg:
+        case config.NoPruner():
+            return optuna.pruners.NopPruner()
+        case config.MedianPruner():
+            return optuna.pruners.MedianPruner(
+                n_startup_trials=cfg.n_startup_trials, n_warmup_steps=cfg.n_warmup_steps
+            )
+        case config.HalvingPruner():
+            return optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=cfg.min_resource, reduction_factor=cfg.reduction_factor
+            )
+        case config.HyperbandPruner():
+            return optuna.pruners.HyperbandPruner(
+                min_resource=cfg.min_resource,
+                max_resource=n_steps,
+                reduction_factor=cfg.reduction_factor,
+            )
+        case _:
+            assert_never(cfg)

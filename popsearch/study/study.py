@@ -1,0 +1,246 @@
+"""One study: asks for trials, hears how they go, and can be continued after any death."""
+
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import optuna
+import sqlalchemy.exc
+from optuna.trial import FrozenTrial, TrialState
+
+from popsearch import config, process, sqlite
+from popsearch.errors import StorageError
+from popsearch.outcome import State
+from popsearch.space import Params, Space
+from popsearch.study import samplers
+from popsearch.study.storage import SnapshotStorage
+
+MAX_RETRIES = 2
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial that the study asked for, or one that it remembers."""
+
+    id: int
+    number: int
+    params: Params
+    run_id: str | None = None
+    scores: dict[str, Any] | None = None
+
+
+class Study:
+    """A stored search for the parameters with the lowest validation MSE.
+
+    Parameters
+    ----------
+    cfg
+        The whole configuration; storage, sampler and pruner are read from it.
+    name
+        Carries the fingerprint of all that makes two trials comparable.
+    space
+        What is searched.
+    n_steps
+        The most steps that a trial takes.
+    """
+
+    def __init__(self, cfg: config.Config, name: str, space: Space, n_steps: int) -> None:
+        sqlite.configure()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.name, self.space, self._n_steps = name, space, n_steps
+        self._worker = process.identity()
+        database = optuna.storages.RDBStorage(cfg.storage.url)
+        self._storage = SnapshotStorage(optuna.storages.get_storage(database))
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=name,
+            pruner=samplers.pruner(cfg.pruner, n_steps),
+            load_if_exists=True,
+        )
+        # A sampler that starts again with the same seed proposes the same points again.
+        seed = int(hashlib.sha256(f"{cfg.seed}/{len(self._trials())}".encode()).hexdigest()[:8], 16)
+        self._study.sampler = samplers.sampler(cfg.sampler, space, seed)
+        self._grid = samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
+        for params in space.known_good:
+            self._study.enqueue_trial(params, skip_if_exists=True)
+
+    # ---- the loop ---------------------------------------------------------------------------
+
+    def n_done(self) -> int:
+        """Give how many trials have ended and count: complete, pruned, or failed for good."""
+        return sum(1 for t in self._trials() if _counts(t))
+
+    def ask(self) -> Asked:
+        """Give the next trial: one from the queue, or one that the sampler proposes."""
+        self._storage.refresh(self._study._study_id)
+        if self._grid is not None:
+            self._queue_grid_point(self._grid)
+        trial = self._study.ask()
+        trial.set_user_attr("worker", self._worker)
+        params: Params = {}
+        for name in self.space.active(params):
+            params[name] = _suggest(trial, name, self.space.params[name])
+        self._running = trial
+        return Asked(trial._trial_id, trial.number, params)
+
+    def link(self, asked: Asked, run_id: str) -> None:
+        """Store which tracking run belongs to a trial."""
+        self._storage.set_trial_user_attr(asked.id, "mlflow_run_id", run_id)
+
+    def report(self, asked: Asked, step: int, val_mse: float) -> bool:
+        """Store the score after a step (counted from 1); true means: prune this trial."""
+        self._running.report(val_mse, step)
+        return step < self._n_steps and self._running.should_prune()
+
+    def tell(
+        self, asked: Asked, state: State, scores: Mapping[str, float], reason: str = ""
+    ) -> None:
+        """Store how a trial ended.
+
+        Parameters
+        ----------
+        scores
+            ``val_mse`` and what else is known of the trial at its best step.
+        reason
+            Why it failed.
+        """
+        # The scores are stored before the state: a trial that is finished has them.
+        self._storage.set_trial_user_attr(asked.id, "scores", dict(scores))
+        if reason:
+            self._storage.set_trial_user_attr(asked.id, "reason", reason)
+        value = scores["val_mse"] if state == "complete" else None
+        self._study.tell(asked.number, value, state=_STATES[state])
+
+    def n_points(self) -> float:
+        """Give how many different trials there can be at all."""
+        return self.space.n_points() if self._grid is None else self._grid.n_points
+
+    def twin(self, asked: Asked) -> Asked | None:
+        """Give an earlier trial with the same parameters whose result stands for this one."""
+        for trial in self._trials():
+            if trial.number < asked.number and trial.params == asked.params:
+                if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+                    return _asked(trial)
+        return None
+
+    # ---- what is known ----------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of trials by how they ended."""
+        by = Counter(t.state.name for t in self._trials() if _counts(t))
+        return {
+            "complete": by["COMPLETE"],
+            "pruned": by["PRUNED"],
+            "failed": by["FAIL"],
+        }
+
+    def best(self) -> Asked | None:
+        """Give the complete trial with the lowest validation MSE, none before there is one."""
+        done = [t for t in self._trials() if t.state == TrialState.COMPLETE]
+        return _asked(min(done, key=lambda t: (t.value, t.number))) if done else None
+
+    def note(self, key: str, value: Any = None) -> Any:
+        """Store a fact about the study; without a value, give the stored one."""
+        if value is not None:
+            self._study.set_user_attr(key, value)
+        return self._study.user_attrs.get(key)
+
+    # ---- after a death ----------------------------------------------------------------------
+
+    def left_behind(self) -> list[Asked]:
+        """Give the trials that still count as running, but whose process is gone."""
+        self._storage.refresh(self._study._study_id)
+        running = [t for t in self._trials() if t.state == TrialState.RUNNING]
+        workers = {t.user_attrs.get("worker") for t in running}
+        someone_lives = any(w is not None and process.lives(w) for w in workers)
+        # A trial without a worker was caught in the moment between its creation and its mark:
+        # by a process that died, unless another one is at work on this study right now.
+        return [
+            _asked(t)
+            for t in running
+            if (not process.lives(t.user_attrs["worker"]) if "worker" in t.user_attrs else not someone_lives)
+        ]
+
+    def give_back(self, asked: Asked, reason: str, died: bool) -> None:
+        """Take a trial out that did not end by itself, and queue its parameters again.
+
+        Parameters
+        ----------
+        died
+            Whether its process died: parameters that killed three processes are not tried again.
+        """
+        trial = self._storage.get_trial(asked.id)
+        retries = trial.user_attrs.get("retries", 0) + died
+        self._storage.set_trial_user_attr(asked.id, "reason", reason)
+        if retries <= MAX_RETRIES:
+            # Marked first: a death between the writes leaves a trial that is found again.
+            self._storage.set_trial_user_attr(asked.id, "given_back", True)
+            if trial.params:
+                self._study.enqueue_trial(trial.params, {"retries": retries}, skip_if_exists=False)
+        self._storage.set_trial_state_values(asked.id, TrialState.FAIL)
+
+    def _queue_grid_point(self, grid: samplers.Grid) -> None:
+        trials = self._trials()
+        if not any(t.state == TrialState.WAITING for t in trials):
+            point = grid.next([t.params for t in trials])
+            if point is not None:
+                self._study.enqueue_trial(point)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._storage.get_all_trials(self._study._study_id, deepcopy=False)
+
+
+def _suggest(trial: optuna.Trial, name: str, param: config.Param) -> config.Scalar:
+    match param:
+        case config.FloatParam():
+            return trial.suggest_float(name, param.low, param.high, step=param.step, log=param.log)
+        case config.IntParam():
+            return trial.suggest_int(name, param.low, param.high, step=param.step, log=param.log)
+        case config.CategoricalParam():
+            return trial.suggest_categorical(name, param.choices)
+        case _:
+            assert_never(param)
+
+
+def _asked(trial: FrozenTrial) -> Asked:
+    attrs = trial.user_attrs
+    return Asked(
+        trial._trial_id,
+        trial.number,
+        dict(trial.params),
+        attrs.get("mlflow_run_id"),
+        attrs.get("scores"),
+    )
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    return trial.state.is_finished() and "given_back" not in trial.user_attrs
+
+
+@contextlib.contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn a database that cannot be used into one clear message.
+
+    Raises
+    ------
+    StorageError
+        Where, why, and what to do; a password in the address is not shown.
+    """
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        why = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        raise StorageError(
+            f"storage.url={shown}: the study's database cannot be used: {why}; free the disk or "
+            "mend the file, then give the same command again: finished trials are kept"
+        ) from error

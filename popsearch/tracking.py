@@ -1,0 +1,280 @@
+"""The MLflow side of a search: the only module that imports MLflow."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from popsearch import config, process, sqlite
+from popsearch.errors import StorageError
+from popsearch.space import Params
+from popsearch.outcome import Outcome, State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 1000  # MLflow takes no more metrics at once
+
+
+class Tracker:
+    """Where a study's trials are written down for people; this one writes nothing."""
+
+    def open_study(self, name: str, tags: Mapping[str, str], texts: Mapping[str, str]) -> str | None:
+        """Open the run of a study, new or old, and give its id; ``texts`` become its files."""
+        return None
+
+    def start(self, number: int, params: Params) -> str | None:
+        """Open the run of a trial, below the study's, and give its id."""
+        return None
+
+    def finish(self, run_id: str | None, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        """Write a trial's scores and curve, and close its run."""
+
+    def close(self, run_id: str | None, reason: str) -> None:
+        """Close the run of a trial that was given back to the queue."""
+
+    def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
+        """Give state and scores of a run that ``finish`` has closed, else none."""
+        return None
+
+    def close_left_behind(self) -> None:
+        """Close the study's open runs whose process died; those of a live one stay."""
+
+    def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Write what is known at the end on the study's run, and close it."""
+
+    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
+        """Store a fitted pipeline as a model of the study's run, in a format without pickle."""
+
+
+def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:
+    """Give the tracker that a configuration names.
+
+    Raises
+    ------
+    StorageError
+        If the tracking store does not answer.
+    """
+    if isinstance(cfg, config.NoTracking):
+        return Tracker()
+    with tracking_errors(cfg):
+        return MlflowTracker(cfg.uri, experiment)
+
+
+def faults(cfg: config.Tracking) -> list[str]:
+    """Give what keeps runs from being written; imports nothing of MLflow."""
+    if isinstance(cfg, config.NoTracking):
+        return []
+    if cfg.uri.startswith("file:") or "://" not in cfg.uri:
+        return [
+            f"tracking.uri={cfg.uri}: must be a database or a server, but it is a folder, which "
+            "MLflow no longer writes to; use tracking.uri=sqlite:///mlflow.db"
+        ]
+    old = sorted(Path("mlruns").glob("*/meta.yaml"))
+    if cfg.uri.startswith("sqlite:") and old:
+        return [
+            f"mlruns/ holds runs in the old file format ({old[0]}), which plain `mlflow ui` would "
+            "show instead of the new ones; move them once (mlflow migrate-filestore --source "
+            "mlruns --target sqlite:///mlflow.db, then rename mlruns), or rename mlruns"
+        ]
+    return []
+
+
+class MlflowTracker(Tracker):
+    """Writes through ``MlflowClient`` with explicit run ids, in few large batches.
+
+    Parameters
+    ----------
+    uri
+        MLflow's tracking address.
+    experiment
+        Made if it is not there.
+    """
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        sqlite.configure()
+        for chatty in ("mlflow", "alembic"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        from mlflow import MlflowClient
+
+        self._uri, self._client = uri, MlflowClient(uri)
+        found = self._client.get_experiment_by_name(experiment)
+        self._experiment_id: str = (
+            found.experiment_id if found else self._client.create_experiment(experiment)
+        )
+        self._worker = process.identity()
+
+    def open_study(self, name: str, tags: Mapping[str, str], texts: Mapping[str, str]) -> str:
+        found = self._client.search_runs(
+            [self._experiment_id],
+            f"tags.`popsearch.study` = '{name}' and tags.`popsearch.kind` = 'study'",
+            max_results=1,
+            order_by=["attributes.start_time ASC"],
+        )
+        if found:
+            self._parent: str = found[0].info.run_id
+            self._client.update_run(self._parent, status="RUNNING")
+        else:
+            self._parent = self._client.create_run(
+                self._experiment_id,
+                run_name=name,
+                tags={"popsearch.study": name, "popsearch.kind": "study", **tags},
+            ).info.run_id
+            for file, text in texts.items():
+                self._client.log_text(self._parent, text, file)
+        self._client.set_tag(self._parent, "popsearch.worker", self._worker)
+        self._study = name
+        return self._parent
+
+    def start(self, number: int, params: Params) -> str:
+        from mlflow.entities import Param
+
+        run_id: str = self._client.create_run(
+            self._experiment_id,
+            run_name=f"trial {number:04d}",
+            tags={
+                "mlflow.parentRunId": self._parent,
+                "popsearch.study": self._study,
+                "popsearch.kind": "trial",
+                "popsearch.trial": str(number),
+                "popsearch.worker": self._worker,
+            },
+        ).info.run_id
+        if params:
+            shown = [Param(key, str(value)) for key, value in params.items()]
+            self._client.log_batch(run_id, params=shown)
+        return run_id
+
+    def finish(self, run_id: str | None, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        assert run_id is not None
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(f"curve/{key}", getattr(point, key), now, point.resource)
+            for point in outcome.curve
+            for key in ("train_mse", "train_mae", "val_mse", "val_mae")
+        ]
+        metrics += [Metric(k, v, now, 0) for k, v in scores.items()]
+        tags = [RunTag("popsearch.state", outcome.state)]
+        if outcome.copy_of is not None:
+            tags.append(RunTag("popsearch.copy_of", str(outcome.copy_of)))
+        if outcome.reason:
+            tags.append(RunTag("popsearch.reason", outcome.reason[:5000]))
+        for i in range(0, len(metrics), BATCH):
+            last = i + BATCH >= len(metrics)
+            self._client.log_batch(run_id, metrics[i : i + BATCH], tags=tags if last else [])
+        if outcome.trace:
+            self._client.log_text(run_id, outcome.trace, "traceback.txt")
+        status = "FAILED" if outcome.state == "failed" else "FINISHED"
+        self._client.set_terminated(run_id, status)
+
+    def close(self, run_id: str | None, reason: str) -> None:
+        assert run_id is not None
+        self._client.set_tag(run_id, "popsearch.state", "given back")
+        self._client.set_tag(run_id, "popsearch.reason", reason)
+        self._client.set_terminated(run_id, "KILLED")
+
+    def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
+        run = self._client.get_run(run_id)
+        state = run.data.tags.get("popsearch.state")
+        if run.info.status not in ("FINISHED", "FAILED") or state is None:
+            return None
+        own = {k: v for k, v in run.data.metrics.items() if not k.startswith("curve/")}
+        return state, own
+
+    def close_left_behind(self) -> None:
+        for run in self._open_runs():
+            if not process.lives(run.data.tags["popsearch.worker"]):
+                self.close(run.info.run_id, "the process died")
+
+    def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            self._parent,
+            [Metric(key, value, now, 0) for key, value in metrics.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        self._client.set_terminated(self._parent)
+
+    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
+        import mlflow
+        import skops.io
+        from mlflow.models import infer_signature
+
+        # What scikit-learn itself is made of can be trusted; skops asks for it by name.
+        trusted = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
+        mlflow.set_tracking_uri(self._uri)
+        with mlflow.start_run(run_id=self._parent), _quiet():
+            mlflow.sklearn.log_model(
+                pipeline,
+                name="model",
+                signature=infer_signature(example, pipeline.predict(example)),
+                input_example=example,
+                pip_requirements=packages,
+                serialization_format="skops",
+                skops_trusted_types=[name for name in trusted if name.startswith("sklearn.")],
+            )
+
+    def _open_runs(self) -> Iterator[Any]:
+        token = None
+        query = (
+            f"tags.`popsearch.study` = '{self._study}' and tags.`popsearch.kind` = 'trial' "
+            "and attributes.status = 'RUNNING'"
+        )
+        while True:
+            page = self._client.search_runs([self._experiment_id], query, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+@contextlib.contextmanager
+def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
+    """Turn a tracking store that cannot be used into one clear message.
+
+    Raises
+    ------
+    StorageError
+        Where, why, and what to do.
+    """
+    if isinstance(cfg, config.NoTracking):
+        yield
+        return
+    import sqlalchemy
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+        why = str(error).splitlines()[0]
+        raise StorageError(
+            f"tracking.uri={_shown(cfg.uri)}: cannot be written to: {why}; give the same command "
+            "again when it can be: finished trials are kept (or go on without: tracking=none)"
+        ) from error
+
+
+def _shown(uri: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(uri).render_as_string(hide_password=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's advice on models off the terminal."""
+    names = ("mlflow.models.model", "mlflow.utils.environment", "mlflow.sklearn")
+    loggers = [logging.getLogger(name) for name in names]
+    old = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, old, strict=True):
+            logger.setLevel(level)

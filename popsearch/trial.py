@@ -1,0 +1,73 @@
+"""Runs one set of trials through a training: knows neither Optuna nor MLflow."""
+
+import time
+import traceback
+from collections.abc import Callable
+
+import numpy as np
+
+from popsearch.models import Scores, Training
+from popsearch.outcome import Outcome, Point
+
+Watch = Callable[[int, int, float], bool]
+"""Hears (member, step counted from 1, val_mse) after every step; true means: prune it."""
+
+
+def run(training: Training, n_members: int, watch: Watch, patience: int | None) -> list[Outcome]:
+    """Train every member to its end: the last step, pruned, out of patience, or failed.
+
+    Parameters
+    ----------
+    watch
+        Is told the score that a member stands for after each step.
+    patience
+        Steps without a better validation score that end a member.
+    """
+    outcomes = [Outcome() for _ in range(n_members)]
+    live = set(range(n_members))
+    started = time.perf_counter()
+    for step, resource in enumerate(training.resources, start=1):
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores = training.advance()
+        except Exception as error:
+            # Whatever a library raises in training ends these trials and not the search.
+            for member in live:
+                _fail(outcomes[member], f"{type(error).__name__}: {error}", traceback.format_exc())
+                outcomes[member].fit_s = time.perf_counter() - started
+            return outcomes
+        ended = set()
+        for member in sorted(live):
+            outcome = outcomes[member]
+            outcome.fit_s = time.perf_counter() - started
+            _append(outcome, scores, member, resource, training.keeps_best)
+            if outcome.state != "failed":
+                assert outcome.best is not None
+                if watch(member, step, outcome.best.val_mse):
+                    outcome.state = "pruned"
+                elif patience is None or step - outcome.best_step < patience:
+                    continue
+            ended.add(member)
+        training.drop(ended)
+        live -= ended
+        if not live:
+            break
+    training.drop(live)
+    return outcomes
+
+
+def _append(
+    outcome: Outcome, scores: Scores, member: int, resource: int, keeps_best: bool
+) -> None:
+    point = Point(resource, *(float(values[member]) for values in scores))
+    if not np.isfinite([point.train_mse, point.val_mse]).all():
+        _fail(outcome, f"diverged: validation MSE is {point.val_mse} after {resource}", "")
+        return
+    outcome.curve.append(point)
+    best = outcome.best
+    if best is None or not keeps_best or point.val_mse < best.val_mse:
+        outcome.best_step = len(outcome.curve)
+
+
+def _fail(outcome: Outcome, reason: str, trace: str) -> None:
+    outcome.state, outcome.reason, outcome.trace = "failed", reason, trace
