@@ -51,6 +51,12 @@ class Interrupts:
         """Give the seconds until the time limit, none without one."""
         return None if self._deadline is None else self._deadline - time.monotonic()
 
+    def lift_time_limit(self) -> None:
+        """Forget the time limit: the search is over, and what follows is short."""
+        self._deadline = None
+        if self._reason == "timeout":
+            self._reason = None
+
     def check(self) -> None:
         """Stop if asked to.
 

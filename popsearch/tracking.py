@@ -246,12 +246,11 @@ def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
     if isinstance(cfg, config.NoTracking):
         yield
         return
-    import sqlalchemy
     from mlflow.exceptions import MlflowException
 
     try:
         yield
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+    except MlflowException as error:
         why = str(error).splitlines()[0]
         raise StorageError(
             f"tracking.uri={_shown(cfg.uri)}: cannot be written to: {why}; give the same command "

@@ -67,7 +67,6 @@ def sampler(cfg: config.Sampler, space: Space, seed: int) -> optuna.samplers.Bas
                     n_startup_trials=cfg.n_startup_trials,
                     multivariate=cfg.multivariate,
                     group=cfg.multivariate,
-                    warn_independent_sampling=False,
                     seed=seed,
                 )
             case config.CmaesSampler():

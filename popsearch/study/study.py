@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 import optuna
@@ -19,11 +19,12 @@ from popsearch.study import samplers
 from popsearch.study.storage import SnapshotStorage
 
 MAX_RETRIES = 2
-_STATES = {
+_STATES: dict[State, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+_NAMES = {state: name for name, state in _STATES.items()}
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Asked:
     id: int
     number: int
     params: Params
+    state: str = "running"
     run_id: str | None = None
-    scores: dict[str, Any] | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 class Study:
@@ -126,9 +128,9 @@ class Study:
     def twin(self, asked: Asked) -> Asked | None:
         """Give an earlier trial with the same parameters whose result stands for this one."""
         for trial in self._trials():
-            if trial.number < asked.number and trial.params == asked.params:
-                if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-                    return _asked(trial)
+            ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            if ended and trial.params == asked.params and trial.number != asked.number:
+                return _asked(trial)
         return None
 
     # ---- what is known ----------------------------------------------------------------------
@@ -181,10 +183,12 @@ class Study:
         retries = trial.user_attrs.get("retries", 0) + died
         self._storage.set_trial_user_attr(asked.id, "reason", reason)
         if retries <= MAX_RETRIES:
-            # Marked first: a death between the writes leaves a trial that is found again.
+            # Its state comes last: after a death between these writes the trial is found again.
             self._storage.set_trial_user_attr(asked.id, "given_back", True)
-            if trial.params:
-                self._study.enqueue_trial(trial.params, {"retries": retries}, skip_if_exists=False)
+            queued = any(t.user_attrs.get("retry_of") == asked.number for t in self._trials())
+            if trial.params and not queued:
+                attrs = {"retries": retries, "retry_of": asked.number}
+                self._study.enqueue_trial(trial.params, attrs)
         self._storage.set_trial_state_values(asked.id, TrialState.FAIL)
 
     def _queue_grid_point(self, grid: samplers.Grid) -> None:
@@ -216,8 +220,9 @@ def _asked(trial: FrozenTrial) -> Asked:
         trial._trial_id,
         trial.number,
         dict(trial.params),
+        _NAMES.get(trial.state, "running"),
         attrs.get("mlflow_run_id"),
-        attrs.get("scores"),
+        attrs.get("scores", {}),
     )
 
 

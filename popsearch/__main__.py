@@ -1,0 +1,91 @@
+"""The command line: python -m popsearch."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from popsearch import command
+from popsearch.errors import ConfigError, DataError, PopsearchError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from popsearch.run import Result
+
+EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}  # as a shell reports a process that a signal ended
+
+
+def main() -> None:
+    """Run what was typed; a mistake ends in clear lines on stderr and exit code 2."""
+    argv = sys.argv[1:]
+    if command.wants_help(argv):
+        print(command.help_page(argv), end="")
+        return
+    try:
+        _check(argv)
+    except PopsearchError as error:
+        _refuse(error)
+    import hydra
+
+    results: list[Result] = []
+
+    def job(cfg: "DictConfig") -> None:
+        results.append(_job(cfg))
+
+    hydra.main(version_base="1.3", config_path=str(command.CONF), config_name="config")(job)()
+    if len(results) > 1:
+        from popsearch.terminal import compare
+
+        compare(results)
+
+
+def _check(argv: list[str]) -> None:
+    """Build the plan of every job, so that all faults are told before anything is created."""
+    faults: dict[str, None] = {}  # a dictionary keeps the order and drops what jobs share
+    for values in command.jobs(argv):
+        from popsearch.config import parse
+        from popsearch.plan import prepare
+
+        try:
+            prepare(parse(values))
+        except PopsearchError as error:
+            faults |= dict.fromkeys(error.faults)
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _job(cfg: "DictConfig") -> "Result":
+    """Run one study inside Hydra's job."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from popsearch.config import parse
+    from popsearch.run import run
+
+    hydra_cfg = HydraConfig.get()
+    own = [s.path.removeprefix("file://") for s in hydra_cfg.runtime.config_sources
+           if s.provider == "command-line"]
+    words = ["python -m popsearch", *(f"--config-dir {folder}" for folder in own)]
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True)
+        result = run(
+            parse(values),  # type: ignore[arg-type]
+            Path(hydra_cfg.runtime.output_dir),
+            " ".join([*words, *hydra_cfg.overrides.task]),
+        )
+    except PopsearchError as error:
+        _refuse(error)
+    if result.stopped_by in EXIT_CODES:
+        sys.exit(EXIT_CODES[result.stopped_by])
+    return result
+
+
+def _refuse(error: PopsearchError) -> NoReturn:
+    """Say what is wrong and end: 2 for what the user can mend, 1 for a store that failed."""
+    for fault in error.faults:
+        print(f"popsearch: {fault}", file=sys.stderr)
+    sys.exit(2 if isinstance(error, ConfigError | DataError) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""After the search: refit the winner, open the sealed test rows once, store the model."""
+
+import importlib.metadata
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from popsearch.interrupt import Interrupts
+from popsearch.models.training import mse
+from popsearch.plan import Plan
+from popsearch.study import Study
+from popsearch.tracking import Tracker
+
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """Errors on the test rows, with what they are to be compared with.
+
+    Parameters
+    ----------
+    mean_mse
+        Of the mean of the training and validation targets.
+    floor_mse
+        Of what a perfect model would predict, where that is known.
+    """
+
+    __test__ = False  # not a test, whatever its name begins with
+
+    trial: int
+    test_mse: float
+    test_mae: float
+    test_r2: float
+    mean_mse: float
+    floor_mse: float | None
+
+
+def finish(
+    plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts
+) -> TestScores | None:
+    """Score the winner on the test rows: none where no trial is complete.
+
+    A winner that was scored before is not scored again, so that the same command given twice
+    opens the test rows once.
+
+    Raises
+    ------
+    Interrupted
+        If the user stops it while the winner is fitted; nothing was scored then.
+    """
+    best = study.best()
+    if best is None:
+        return None
+    known: dict[str, Any] | None = study.note("test")
+    if known is not None and known["trial"] == best.number:
+        return TestScores(**known)
+    with interrupts.allowed():
+        pipeline = plan.refit(best.params, int(best.scores["best_resource"]))
+    X, y = plan.open_test()
+    residuals = y - pipeline.predict(X)
+    scores = TestScores(
+        trial=best.number,
+        test_mse=mse(residuals),
+        test_mae=float(np.abs(residuals).mean()),
+        test_r2=1 - mse(residuals) / float(y.var()),
+        mean_mse=mse(y - _known_targets(plan).mean()),
+        floor_mse=_floor(plan),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
+        tracker.log_model(pipeline, X.head(EXAMPLE_ROWS), requirements())
+    study.note("test", asdict(scores))
+    return scores
+
+
+def requirements() -> list[str]:
+    """Give what the stored model needs to be loaded, at the versions it was made with."""
+    names = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
+    return [f"{name}=={importlib.metadata.version(name)}" for name in names]
+
+
+def _known_targets(plan: Plan) -> Any:
+    return np.concatenate([plan.table.y[plan.split.train], plan.table.y[plan.split.val]])
+
+
+def _floor(plan: Plan) -> float | None:
+    if plan.table.true_mean is None:
+        return None
+    test = plan.split.test
+    return mse(plan.table.y[test] - plan.table.true_mean[test])

@@ -1,0 +1,70 @@
+"""What is stored with a study so that it can be understood and repeated."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from typing import TYPE_CHECKING
+
+from omegaconf import OmegaConf
+
+from popsearch.plan import Plan
+
+if TYPE_CHECKING:
+    from popsearch.run import Result
+
+PACKAGES = ("popsearch", "scikit-learn", "numpy", "pandas", "scipy", "optuna", "mlflow")
+
+
+def tags(plan: Plan, command: str) -> dict[str, str]:
+    """Give the tags of a study's run: what it is, and how to repeat it."""
+    split = plan.split
+    found = {
+        "popsearch.fingerprint": plan.fingerprint,
+        "popsearch.data_fingerprint": plan.table.fingerprint,
+        "popsearch.model": plan.cfg.model.name,
+        "popsearch.command": command,
+        "mlflow.source.name": command,
+        "mlflow.note.content": (
+            f"{plan.cfg.model.estimator} on {plan.table.about}: {len(split.train):,} training, "
+            f"{len(split.val):,} validation and {len(split.test):,} test rows.\n\n"
+            f"Repeat or continue it with:\n\n    {command}\n"
+        ),
+    }
+    if commit := git_commit():
+        found["mlflow.source.git.commit"] = commit
+    return found
+
+
+def texts(plan: Plan) -> dict[str, str]:
+    """Give the files of a study's run: its whole configuration, and the packages it ran on."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions["python"] = platform.python_version()
+    return {
+        "config.yaml": OmegaConf.to_yaml(OmegaConf.create(plan.cfg.model_dump())),
+        "packages.json": json.dumps(versions, indent=2),
+    }
+
+
+def ending(result: "Result") -> tuple[dict[str, float], dict[str, str]]:
+    """Give the metrics and tags of a study's run at its end."""
+    names = ("val_mse", "val_mae", "test_mse", "test_mae", "test_r2", "mean_mse", "floor_mse")
+    metrics = {name: getattr(result, name) for name in names}
+    metrics |= {f"n_{state}": float(n) for state, n in result.n_trials.items()}
+    metrics["duration_s"] = result.duration_s
+    found = {f"best.{name}": str(value) for name, value in (result.best_params or {}).items()}
+    found |= {"popsearch.stopped_by": result.stopped_by}
+    if result.best_trial is not None:
+        found |= {"best.trial": str(result.best_trial), "best.resource": str(result.best_resource)}
+    return {name: value for name, value in metrics.items() if value is not None}, found
+
+
+def git_commit() -> str | None:
+    """Give the commit of the folder the search was started in, none outside a repository."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

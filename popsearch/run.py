@@ -1,0 +1,125 @@
+"""The straight line: one configuration from table to tuned, tracked model."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from popsearch import provenance
+from popsearch.config import Config
+from popsearch.finish import TestScores, finish
+from popsearch.interrupt import Interrupted, Interrupts
+from popsearch.plan import Plan, prepare
+from popsearch.space import Params
+from popsearch.study import Study, storage_errors
+from popsearch.terminal import Terminal
+from popsearch.tracking import open_tracker, tracking_errors
+from popsearch.workers import local
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study came to, as ``result.json`` holds it."""
+
+    study: str
+    model: str
+    data: str
+    fingerprint: str
+    n_trials: Mapping[str, int]
+    stopped_by: str
+    best_trial: int | None
+    best_params: Params | None
+    best_step: int | None
+    best_resource: int | None
+    val_mse: float | None
+    val_mae: float | None
+    test_mse: float | None
+    test_mae: float | None
+    test_r2: float | None
+    mean_mse: float | None
+    floor_mse: float | None
+    mlflow_run_id: str | None
+    duration_s: float
+
+
+def run(cfg: Config, run_dir: Path, command: str) -> Result:
+    """Search, refit, score and report; the same configuration again continues the study.
+
+    Parameters
+    ----------
+    run_dir
+        Where ``result.json`` is written.
+    command
+        What was typed, to be shown and stored.
+
+    Raises
+    ------
+    PopsearchError
+        If the configuration or the data do not hold (then nothing was created), or a database
+        cannot be used (then all that was finished is kept).
+    """
+    started = time.monotonic()
+    plan = prepare(cfg)
+    terminal = Terminal(plan, command)
+    with (
+        Interrupts(cfg.timeout) as interrupts,
+        storage_errors(cfg.storage.url),
+        tracking_errors(cfg.tracking),
+    ):
+        terminal.opening()
+        study = Study(cfg, plan.study_name, plan.space, plan.n_steps)
+        tracker = open_tracker(cfg.tracking, plan.table.name)
+        run_id = tracker.open_study(
+            plan.study_name, provenance.tags(plan, command), provenance.texts(plan)
+        )
+        local.recover(study, tracker)
+        wanted = min(cfg.n_trials, study.n_points())
+        with terminal.searching(study, wanted, interrupts):
+            stopped_by = local.search(plan, study, tracker, interrupts, terminal, wanted)
+        scores = None
+        if stopped_by in ("n_trials", "timeout"):
+            interrupts.lift_time_limit()
+            try:
+                with terminal.finishing():
+                    scores = finish(plan, study, tracker, interrupts)
+            except Interrupted as stop:
+                stopped_by = stop.reason
+        result = _result(plan, study, scores, stopped_by, run_id, time.monotonic() - started)
+        tracker.close_study(*provenance.ending(result))
+    (run_dir / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
+    terminal.closing(result)
+    return result
+
+
+def _result(
+    plan: Plan,
+    study: Study,
+    test: TestScores | None,
+    stopped_by: str,
+    run_id: str | None,
+    duration_s: float,
+) -> Result:
+    best = study.best()
+    scores = best.scores if best else {}
+    return Result(
+        study=plan.study_name,
+        model=plan.cfg.model.name,
+        data=plan.table.about,
+        fingerprint=plan.fingerprint,
+        n_trials=study.counts(),
+        stopped_by=stopped_by,
+        best_trial=best.number if best else None,
+        best_params=best.params if best else None,
+        best_step=int(scores["best_step"]) if best else None,
+        best_resource=int(scores["best_resource"]) if best else None,
+        val_mse=scores.get("val_mse"),
+        val_mae=scores.get("val_mae"),
+        test_mse=test.test_mse if test else None,
+        test_mae=test.test_mae if test else None,
+        test_r2=test.test_r2 if test else None,
+        mean_mse=test.mean_mse if test else None,
+        floor_mse=test.floor_mse if test else None,
+        mlflow_run_id=run_id,
+        duration_s=round(duration_s, 3),
+    )

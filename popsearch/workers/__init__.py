@@ -1,0 +1,1 @@
+"""Where trials run: so far in this process; one module for each place."""
