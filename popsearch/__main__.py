@@ -63,8 +63,11 @@ def _job(cfg: "DictConfig") -> "Result":
     from popsearch.run import run
 
     hydra_cfg = HydraConfig.get()
-    own = [s.path.removeprefix("file://") for s in hydra_cfg.runtime.config_sources
-           if s.provider == "command-line"]
+    own = [
+        s.path.removeprefix("file://")
+        for s in hydra_cfg.runtime.config_sources
+        if s.provider == "command-line"
+    ]
     words = ["python -m popsearch", *(f"--config-dir {folder}" for folder in own)]
     try:
         values = OmegaConf.to_container(cfg, resolve=True)

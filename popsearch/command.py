@@ -54,8 +54,16 @@ def help_page(argv: Sequence[str]) -> str:
     own = parser.parse_known_args(list(argv))[0].config_dir
     folders = [CONF, *([Path(own)] if own else [])]
     text = ""
-    for group in ("model", "data", "features", "sampler", "pruner", "storage", "tracking",
-                  "experiment"):
+    for group in (
+        "model",
+        "data",
+        "features",
+        "sampler",
+        "pruner",
+        "storage",
+        "tracking",
+        "experiment",
+    ):
         files = sorted(file for folder in folders for file in (folder / group).glob("*.yaml"))
         text += f"\n{group}=\n"
         text += "".join(f"  {file.stem:<20} {_first_comment(file)}\n" for file in files)

@@ -201,11 +201,15 @@ class NoPruner(Section):
 
 
 class MedianPruner(Section):
-    """Stops a trial that is worse than the median of the earlier ones at the same step."""
+    """Stops a trial that is worse than the median of the earlier ones at the same step.
+
+    ``warmup`` is the share of a trial's steps in which nothing is pruned: a low learning rate
+    starts slowly and may win.
+    """
 
     name: Literal["median"]
     n_startup_trials: Annotated[int, Field(ge=0)]
-    n_warmup_steps: Annotated[int, Field(ge=0)]
+    warmup: Annotated[float, Field(ge=0, le=1)]
 
 
 class HalvingPruner(Section):

@@ -38,9 +38,7 @@ class TestScores:
     floor_mse: float | None
 
 
-def finish(
-    plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts
-) -> TestScores | None:
+def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -> TestScores | None:
     """Score the winner on the test rows: none where no trial is complete.
 
     A winner that was scored before is not scored again, so that the same command given twice

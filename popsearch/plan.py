@@ -123,9 +123,7 @@ def prepare(cfg: Config) -> Plan:
     faults += tracking.faults(cfg.tracking) + _storage_faults(cfg.storage.url)
     try:
         table = data.load(cfg.data)
-        split = data.split(
-            table.n_rows, cfg.split.test_size, cfg.split.val_size, cfg.split.seed
-        )
+        split = data.split(table.n_rows, cfg.split.test_size, cfg.split.val_size, cfg.split.seed)
     except PopsearchError as error:
         raise ConfigError(*faults, *error.faults) from None
     faults += features.faults(cfg.features, table)

@@ -97,7 +97,7 @@ def _result(
     study: Study,
     test: TestScores | None,
     stopped_by: str,
-    run_id: str | None,
+    run_id: str,
     duration_s: float,
 ) -> Result:
     best = study.best()
@@ -120,6 +120,6 @@ def _result(
         test_r2=test.test_r2 if test else None,
         mean_mse=test.mean_mse if test else None,
         floor_mse=test.floor_mse if test else None,
-        mlflow_run_id=run_id,
+        mlflow_run_id=run_id or None,
         duration_s=round(duration_s, 3),
     )

@@ -14,7 +14,6 @@ from rich.text import Text
 from popsearch.interrupt import Interrupts
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan
-from popsearch.space import Params
 from popsearch.study import Study
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Terminal:
             yield
         self._progress = None
 
-    def trial_started(self, number: int, params: Params) -> None:
+    def trial_started(self, number: int) -> None:
         """Note that a trial begins."""
         self._step = f"trial {number}"
         self._redraw()
@@ -115,13 +114,12 @@ class Terminal:
             self._console.print(f"no complete trial yet ({reasons or 'none ended'})")
         else:
             self._console.print(_table(result))
-        if result.floor_mse is not None and (result.test_mse or 0) < result.floor_mse:
-            if result.test_mse is not None:
-                self._console.print(
-                    "the test MSE is below what a perfect model reaches on these rows: "
-                    "look for a leak",
-                    style="bold red",
-                )
+        floor, test = result.floor_mse, result.test_mse
+        if floor is not None and test is not None and test < floor:
+            self._console.print(
+                "the test MSE is below what a perfect model reaches on these rows: look for a leak",
+                style="bold red",
+            )
         self._next(result)
 
     def _next(self, result: "Result") -> None:

@@ -5,34 +5,38 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from popsearch import config, process, sqlite
 from popsearch.errors import StorageError
-from popsearch.space import Params
 from popsearch.outcome import Outcome, State
+from popsearch.space import Params
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BATCH = 1000  # MLflow takes no more metrics at once
+FLUSH_S = 2.0  # how old the picture of a running trial may be
 
 
 class Tracker:
     """Where a study's trials are written down for people; this one writes nothing."""
 
-    def open_study(self, name: str, tags: Mapping[str, str], texts: Mapping[str, str]) -> str | None:
+    def open_study(self, name: str, tags: Mapping[str, str], texts: Mapping[str, str]) -> str:
         """Open the run of a study, new or old, and give its id; ``texts`` become its files."""
-        return None
+        return ""
 
-    def start(self, number: int, params: Params) -> str | None:
-        """Open the run of a trial, below the study's, and give its id."""
-        return None
+    def start(self, number: int, params: Params) -> str:
+        """Open the run of a trial, below the study's, and give its id: empty without tracking."""
+        return ""
 
-    def finish(self, run_id: str | None, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        """Write a trial's scores and curve, and close its run."""
+    def step(self, run_id: str, outcome: Outcome) -> None:
+        """Hear that a trial took a step; what it has is written now and then."""
 
-    def close(self, run_id: str | None, reason: str) -> None:
+    def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        """Write a trial's scores and the rest of its curve, and close its run."""
+
+    def close(self, run_id: str, reason: str) -> None:
         """Close the run of a trial that was given back to the queue."""
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
@@ -142,44 +146,57 @@ class MlflowTracker(Tracker):
                 "popsearch.worker": self._worker,
             },
         ).info.run_id
-        if params:
-            shown = [Param(key, str(value)) for key, value in params.items()]
-            self._client.log_batch(run_id, params=shown)
+        self._unsent = [Param(key, str(value)) for key, value in params.items()]
+        self._n_sent, self._sent_at = 0, time.monotonic()
         return run_id
 
-    def finish(self, run_id: str | None, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        assert run_id is not None
-        from mlflow.entities import Metric, RunTag
+    def step(self, run_id: str, outcome: Outcome) -> None:
+        if time.monotonic() - self._sent_at > FLUSH_S:
+            self._send(run_id, outcome, {}, [])
 
-        now = int(time.time() * 1000)
-        metrics = [
-            Metric(f"curve/{key}", getattr(point, key), now, point.resource)
-            for point in outcome.curve
-            for key in ("train_mse", "train_mae", "val_mse", "val_mae")
-        ]
-        metrics += [Metric(k, v, now, 0) for k, v in scores.items()]
+    def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        from mlflow.entities import RunTag
+
         tags = [RunTag("popsearch.state", outcome.state)]
         if outcome.copy_of is not None:
             tags.append(RunTag("popsearch.copy_of", str(outcome.copy_of)))
         if outcome.reason:
             tags.append(RunTag("popsearch.reason", outcome.reason[:5000]))
-        for i in range(0, len(metrics), BATCH):
-            last = i + BATCH >= len(metrics)
-            self._client.log_batch(run_id, metrics[i : i + BATCH], tags=tags if last else [])
         if outcome.trace:
             self._client.log_text(run_id, outcome.trace, "traceback.txt")
-        status = "FAILED" if outcome.state == "failed" else "FINISHED"
-        self._client.set_terminated(run_id, status)
+        self._send(run_id, outcome, scores, tags)
+        self._client.set_terminated(run_id, "FAILED" if outcome.state == "failed" else "FINISHED")
 
-    def close(self, run_id: str | None, reason: str) -> None:
-        assert run_id is not None
+    def _send(
+        self, run_id: str, outcome: Outcome, scores: Mapping[str, float], tags: list[Any]
+    ) -> None:
+        """Write what was not sent yet; the tags go with the last batch."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(f"curve/{key}", getattr(point, key), now, point.resource)
+            for point in outcome.curve[self._n_sent :]
+            for key in ("train_mse", "train_mae", "val_mse", "val_mae")
+        ]
+        metrics += [Metric(key, value, now, 0) for key, value in scores.items()]
+        params, self._unsent = self._unsent, []
+        for i in range(0, max(len(metrics), 1), BATCH):
+            last = i + BATCH >= len(metrics)
+            self._client.log_batch(
+                run_id, metrics[i : i + BATCH], [] if i else params, tags if last else []
+            )
+        self._n_sent, self._sent_at = len(outcome.curve), time.monotonic()
+
+    def close(self, run_id: str, reason: str) -> None:
         self._client.set_tag(run_id, "popsearch.state", "given back")
         self._client.set_tag(run_id, "popsearch.reason", reason)
         self._client.set_terminated(run_id, "KILLED")
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
         run = self._client.get_run(run_id)
-        state = run.data.tags.get("popsearch.state")
+        states: dict[str, State] = {name: name for name in get_args(State)}
+        state = states.get(run.data.tags.get("popsearch.state", ""))
         if run.info.status not in ("FINISHED", "FAILED") or state is None:
             return None
         own = {k: v for k, v in run.data.metrics.items() if not k.startswith("curve/")}

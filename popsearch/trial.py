@@ -9,8 +9,8 @@ import numpy as np
 from popsearch.models import Scores, Training
 from popsearch.outcome import Outcome, Point
 
-Watch = Callable[[int, int, float], bool]
-"""Hears (member, step counted from 1, val_mse) after every step; true means: prune it."""
+Watch = Callable[[int, Outcome], bool]
+"""Hears (member, how it went so far) after every step; true means: prune it."""
 
 
 def run(training: Training, n_members: int, watch: Watch, patience: int | None) -> list[Outcome]:
@@ -19,7 +19,7 @@ def run(training: Training, n_members: int, watch: Watch, patience: int | None) 
     Parameters
     ----------
     watch
-        Is told the score that a member stands for after each step.
+        Is called for every live member after each step.
     patience
         Steps without a better validation score that end a member.
     """
@@ -42,8 +42,7 @@ def run(training: Training, n_members: int, watch: Watch, patience: int | None) 
             outcome.fit_s = time.perf_counter() - started
             _append(outcome, scores, member, resource, training.keeps_best)
             if outcome.state != "failed":
-                assert outcome.best is not None
-                if watch(member, step, outcome.best.val_mse):
+                if watch(member, outcome):
                     outcome.state = "pruned"
                 elif patience is None or step - outcome.best_step < patience:
                     continue
@@ -56,9 +55,7 @@ def run(training: Training, n_members: int, watch: Watch, patience: int | None) 
     return outcomes
 
 
-def _append(
-    outcome: Outcome, scores: Scores, member: int, resource: int, keeps_best: bool
-) -> None:
+def _append(outcome: Outcome, scores: Scores, member: int, resource: int, keeps_best: bool) -> None:
     point = Point(resource, *(float(values[member]) for values in scores))
     if not np.isfinite([point.train_mse, point.val_mse]).all():
         _fail(outcome, f"diverged: validation MSE is {point.val_mse} after {resource}", "")

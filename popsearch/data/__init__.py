@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import assert_never
 
+import numpy as np
+
 from popsearch.config import Data, DemoData, TracksData
 from popsearch.data.table import Split, Table, freeze, split
 
@@ -24,7 +26,7 @@ def load(cfg: Data) -> Table:
 
             X, y, true_mean = demo.generate(cfg.rows, cfg.seed)
             about = f"{cfg.rows:,} synthetic tracks, seed {cfg.seed}"
-            columns = {name: X[name].to_numpy() for name in X}
+            columns = {str(name): X[name].to_numpy(dtype=np.float64) for name in X}
             return freeze(cfg.name, about, columns, y, true_mean)
         case TracksData():
             from popsearch.data import tracks

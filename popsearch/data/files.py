@@ -1,6 +1,5 @@
 """Reading a table from a file of the user's, with one clear message for each way it can be bad."""
 
-import csv
 import gzip
 import lzma
 import zipfile

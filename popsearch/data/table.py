@@ -62,15 +62,13 @@ def freeze(
     if len(y) < MIN_ROWS:
         faults.append(f"data={name}: at least {MIN_ROWS} rows are needed, but got {len(y)}")
     elif not faults and np.all(y == y[0]):
-        faults.append(
-            f"data={name}: the target must vary, but it is {y[0]:g} in all {len(y)} rows"
-        )
+        faults.append(f"data={name}: the target must vary, but it is {y[0]:g} in all {len(y)} rows")
     if faults:
         raise DataError(*faults)
     values = np.column_stack(list(columns.values())).astype(np.float64)
     digest = hashlib.sha256(repr((list(columns), values.shape)).encode())
-    digest.update(values)
-    digest.update(np.ascontiguousarray(y, dtype=np.float64))
+    digest.update(values.data)
+    digest.update(np.ascontiguousarray(y, dtype=np.float64).data)
     values.flags.writeable = y.flags.writeable = False
     X = pd.DataFrame(values, columns=list(columns), copy=False)
     return Table(name, about, X, y, true_mean, digest.hexdigest())

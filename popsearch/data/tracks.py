@@ -84,4 +84,4 @@ def years(dates: pd.Series, where: str) -> NDArray[np.float64]:
             f"{where}: release_date must be YYYY, YYYY-MM or YYYY-MM-DD in every row, but row "
             f"{row + 1} has {str(dates.iloc[row])!r} ({int((~good).sum())} such rows)"
         )
-    return text.str[:4].astype(np.float64).to_numpy()
+    return text.str[:4].to_numpy(dtype=np.float64)

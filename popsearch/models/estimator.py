@@ -24,8 +24,9 @@ def find(path: str, where: str) -> type[Any]:
     found = getattr(module, name, None)
     if not isinstance(found, type):
         names = [n for n, v in vars(module).items() if isinstance(v, type)]
-        raise ConfigError(f"{where}={path}: {module_name} has no class {name}"
-                          f"{did_you_mean(name, names)}")
+        raise ConfigError(
+            f"{where}={path}: {module_name} has no class {name}{did_you_mean(name, names)}"
+        )
     return found
 
 

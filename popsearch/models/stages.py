@@ -79,7 +79,9 @@ class Stages(ABC):
         """Hand out the scores where a step ends here; true means: stop the fit."""
         if n_stages in self.resources:
             scores = score(self._rows, train_prediction, val_prediction)
-            greenlet.getcurrent().parent.switch(scores)
+            search = self._run.parent
+            assert search is not None
+            search.switch(scores)
         return self._dropped
 
     @abstractmethod
@@ -137,7 +139,7 @@ class HistGradientBoosting(Stages):
         return model
 
 
-class _Watched(HistGradientBoostingRegressor):
+class _Watched(HistGradientBoostingRegressor):  # type: ignore[misc]
     """Tells its predictions after every iteration, where its own early stopping would look.
 
     The library offers no callback; this method is where it holds the running predictions of

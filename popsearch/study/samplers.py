@@ -76,9 +76,7 @@ def sampler(cfg: config.Sampler, space: Space, seed: int) -> optuna.samplers.Bas
                     seed=seed,
                 )
             case config.GpSampler():
-                return optuna.samplers.GPSampler(
-                    n_startup_trials=cfg.n_startup_trials, seed=seed
-                )
+                return optuna.samplers.GPSampler(n_startup_trials=cfg.n_startup_trials, seed=seed)
             case config.QmcSampler():
                 return optuna.samplers.QMCSampler(
                     qmc_type=cfg.qmc_type,
@@ -143,7 +141,7 @@ def pruner(cfg: config.Pruner, n_steps: int) -> optuna.pruners.BasePruner:
             return optuna.pruners.NopPruner()
         case config.MedianPruner():
             return optuna.pruners.MedianPruner(
-                n_startup_trials=cfg.n_startup_trials, n_warmup_steps=cfg.n_warmup_steps
+                n_startup_trials=cfg.n_startup_trials, n_warmup_steps=int(cfg.warmup * n_steps)
             )
         case config.HalvingPruner():
             return optuna.pruners.SuccessiveHalvingPruner(

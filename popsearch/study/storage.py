@@ -17,8 +17,8 @@ class SnapshotStorage(BaseStorage):
 
     Optuna asks its database for all trials about six times a trial (the queue, the search
     space, the sampler, and the pruner at every step). The trials of other workers need to be
-    read only once, when a new trial is asked for (``refresh``); what this process wrote itself
-    it knows. Every write still goes to the database before the call returns.
+    read only once, when a new trial begins; what this process wrote itself it knows. Every
+    write still goes to the database before the call returns.
 
     Parameters
     ----------
@@ -63,11 +63,8 @@ class SnapshotStorage(BaseStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Store a new trial and give its id."""
         trial_id = self._inner.create_new_trial(study_id, template_trial)
-        trial = self._inner.get_trial(trial_id)
-        if not trial.state.is_finished():
-            self._own[trial_id] = trial
-        if study_id in self._trials:
-            self._trials[study_id].append(trial)
+        # Between this call and the next the sampler proposes: it sees all others of this moment.
+        self._adopt(study_id, trial_id)
         return trial_id
 
     def set_trial_param(
@@ -110,24 +107,25 @@ class SnapshotStorage(BaseStorage):
         if not self._inner.set_trial_state_values(trial_id, state, values):
             return False
         trial = self._own.get(trial_id)
-        if trial is None or state == TrialState.RUNNING:
-            self._replace(trial_id, self._inner.get_trial(trial_id))
-        else:
-            trial.state = state
-            if values is not None:
-                trial.values = list(values)
-            if state.is_finished():
-                trial.datetime_complete = datetime.datetime.now()
-                del self._own[trial_id]
+        if trial is None or state == TrialState.RUNNING:  # taken from the queue
+            for study_id in self._trials:
+                self._adopt(study_id, trial_id)
+            return True
+        trial.state = state
+        if values is not None:
+            trial.values = list(values)
+        if state.is_finished():
+            trial.datetime_complete = datetime.datetime.now()
+            del self._own[trial_id]
         return True
 
-    def _replace(self, trial_id: int, trial: FrozenTrial) -> None:
-        if trial.state == TrialState.RUNNING:
-            self._own[trial_id] = trial
-        for trials in self._trials.values():
-            for i, old in enumerate(trials):
-                if old._trial_id == trial_id:
-                    trials[i] = trial
+    def _adopt(self, study_id: int, trial_id: int) -> None:
+        """Refresh, and know a trial as this process' own while it runs."""
+        self._own.pop(trial_id, None)
+        self.refresh(study_id)
+        for trial in reversed(self._trials[study_id]):
+            if trial._trial_id == trial_id and trial.state == TrialState.RUNNING:
+                self._own[trial_id] = trial
 
     # What follows concerns studies, not trials, and goes straight through.
 

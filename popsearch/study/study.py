@@ -70,7 +70,9 @@ class Study:
         # A sampler that starts again with the same seed proposes the same points again.
         seed = int(hashlib.sha256(f"{cfg.seed}/{len(self._trials())}".encode()).hexdigest()[:8], 16)
         self._study.sampler = samplers.sampler(cfg.sampler, space, seed)
-        self._grid = samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
+        self._grid = (
+            samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
+        )
         for params in space.known_good:
             self._study.enqueue_trial(params, skip_if_exists=True)
 
@@ -82,7 +84,6 @@ class Study:
 
     def ask(self) -> Asked:
         """Give the next trial: one from the queue, or one that the sampler proposes."""
-        self._storage.refresh(self._study._study_id)
         if self._grid is not None:
             self._queue_grid_point(self._grid)
         trial = self._study.ask()
@@ -97,8 +98,8 @@ class Study:
         """Store which tracking run belongs to a trial."""
         self._storage.set_trial_user_attr(asked.id, "mlflow_run_id", run_id)
 
-    def report(self, asked: Asked, step: int, val_mse: float) -> bool:
-        """Store the score after a step (counted from 1); true means: prune this trial."""
+    def report(self, step: int, val_mse: float) -> bool:
+        """Store the running trial's score after a step (from 1); true means: prune it."""
         self._running.report(val_mse, step)
         return step < self._n_steps and self._running.should_prune()
 
@@ -168,7 +169,11 @@ class Study:
         return [
             _asked(t)
             for t in running
-            if (not process.lives(t.user_attrs["worker"]) if "worker" in t.user_attrs else not someone_lives)
+            if (
+                not process.lives(t.user_attrs["worker"])
+                if "worker" in t.user_attrs
+                else not someone_lives
+            )
         ]
 
     def give_back(self, asked: Asked, reason: str, died: bool) -> None:

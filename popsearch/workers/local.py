@@ -1,12 +1,12 @@
 """Trials one after another, in this process."""
 
-from dataclasses import replace
+import gc
 from typing import Protocol
 
 from popsearch import trial
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models import Training
-from popsearch.outcome import Outcome, Point
+from popsearch.outcome import Outcome, Point, State
 from popsearch.space import Params
 from popsearch.study import Asked, Study
 from popsearch.tracking import Tracker
@@ -15,21 +15,26 @@ from popsearch.tracking import Tracker
 class Watcher(Protocol):
     """Who is told how the search goes."""
 
-    def trial_started(self, number: int, params: Params) -> None:
-        """A trial begins."""
+    def trial_started(self, number: int) -> None:
+        """Hear that a trial begins."""
 
     def step_done(self, step: int, n_steps: int, val_mse: float) -> None:
-        """The running trial took a step."""
+        """Hear that the running trial took a step."""
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
-        """A trial ended."""
+        """Hear that a trial ended."""
 
 
 class Trainer(Protocol):
-    """What is needed to train one trial: made from the configuration, without a study."""
+    """What is needed to train a trial: made from the configuration, without a study."""
 
-    patience: int | None
-    val_variance: float
+    @property
+    def patience(self) -> int | None:
+        """Steps without a better score that end a trial."""
+
+    @property
+    def val_variance(self) -> float:
+        """Variance of the validation targets."""
 
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""
@@ -65,6 +70,8 @@ def search(
     -------
     ``n_trials``, ``timeout``, ``Ctrl-C`` or ``SIGTERM``.
     """
+    gc.collect()
+    gc.freeze()  # the libraries stay: walking through them again and again costs 5 ms a trial
     try:
         while study.n_done() < n_trials:
             interrupts.check()
@@ -79,16 +86,15 @@ def _run_one(
 ) -> None:
     asked = study.ask()
     run_id = tracker.start(asked.number, asked.params)
-    if run_id is not None:
+    if run_id:
         study.link(asked, run_id)
-        asked = replace(asked, run_id=run_id)
-    watcher.trial_started(asked.number, asked.params)
+    watcher.trial_started(asked.number)
     if twin := study.twin(asked):
         outcome = _copy(twin)
     else:
         try:
             with interrupts.allowed():
-                outcome = _train(trainer, study, asked, interrupts, watcher)
+                outcome = _train(trainer, study, tracker, asked, run_id, interrupts, watcher)
         except Interrupted as stop:
             study.give_back(asked, f"stopped: {stop.reason}", died=False)
             tracker.close(run_id, f"stopped: {stop.reason}")
@@ -102,15 +108,24 @@ def _run_one(
 
 
 def _train(
-    trainer: Trainer, study: Study, asked: Asked, interrupts: Interrupts, watcher: Watcher
+    trainer: Trainer,
+    study: Study,
+    tracker: Tracker,
+    asked: Asked,
+    run_id: str,
+    interrupts: Interrupts,
+    watcher: Watcher,
 ) -> Outcome:
     training = trainer.training([asked.params])
     n_steps = len(training.resources)
 
-    def watch(member: int, step: int, val_mse: float) -> bool:
+    def watch(_member: int, outcome: Outcome) -> bool:
+        step, best = len(outcome.curve), outcome.best
+        assert best is not None
         with interrupts.held():
-            watcher.step_done(step, n_steps, val_mse)
-            return study.report(asked, step, val_mse)
+            watcher.step_done(step, n_steps, outcome.curve[-1].val_mse)
+            tracker.step(run_id, outcome)
+            return study.report(step, best.val_mse)
 
     (outcome,) = trial.run(training, 1, watch, trainer.patience)
     return outcome
@@ -123,5 +138,5 @@ def _copy(twin: Asked) -> Outcome:
         int(known["best_resource"]),
         *(known[key] for key in ("train_mse", "train_mae", "val_mse", "val_mae")),
     )
-    state = "pruned" if twin.state == "pruned" else "complete"
+    state: State = "pruned" if twin.state == "pruned" else "complete"
     return Outcome(state, [point], best_step=1, copy_of=twin.number)
