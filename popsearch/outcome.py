@@ -31,6 +31,8 @@ class Outcome:
         Seconds of training and scoring, until this member ended.
     reason
         Why it failed, with ``trace`` for whoever mends it.
+    warnings
+        What libraries warned of while it trained, each once.
     copy_of
         The number of an earlier trial with the same parameters, whose scores these are.
     """
@@ -42,6 +44,7 @@ class Outcome:
     reason: str = ""
     trace: str = ""
     copy_of: int | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def best(self) -> Point | None:

@@ -162,6 +162,8 @@ class MlflowTracker(Tracker):
             tags.append(RunTag("popsearch.copy_of", str(outcome.copy_of)))
         if outcome.reason:
             tags.append(RunTag("popsearch.reason", outcome.reason[:5000]))
+        if outcome.warnings:
+            tags.append(RunTag("popsearch.warnings", "\n".join(outcome.warnings)[:5000]))
         if outcome.trace:
             self._client.log_text(run_id, outcome.trace, "traceback.txt")
         self._send(run_id, outcome, scores, tags)

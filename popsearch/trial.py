@@ -2,6 +2,7 @@
 
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -28,7 +29,8 @@ def run(training: Training, n_members: int, watch: Watch, patience: int | None) 
     started = time.perf_counter()
     for step, resource in enumerate(training.resources, start=1):
         try:
-            with np.errstate(over="ignore", invalid="ignore"):
+            # Told with the trial, not on the terminal, where they would hide the search.
+            with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
                 scores = training.advance()
         except Exception as error:
             # Whatever a library raises in training ends these trials and not the search.
@@ -40,6 +42,7 @@ def run(training: Training, n_members: int, watch: Watch, patience: int | None) 
         for member in sorted(live):
             outcome = outcomes[member]
             outcome.fit_s = time.perf_counter() - started
+            outcome.warnings += sorted({str(w.message) for w in caught} - {*outcome.warnings})
             _append(outcome, scores, member, resource, training.keeps_best)
             if outcome.state != "failed":
                 if watch(member, outcome):
