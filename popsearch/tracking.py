@@ -76,14 +76,16 @@ def faults(cfg: config.Tracking) -> list[str]:
             f"tracking.uri={cfg.uri}: must be a database or a server, but it is a folder, which "
             "MLflow no longer writes to; use tracking.uri=sqlite:///mlflow.db"
         ]
+    if not cfg.uri.startswith(sqlite.PREFIX):
+        return []
     old = sorted(Path("mlruns").glob("*/meta.yaml"))
-    if cfg.uri.startswith("sqlite:") and old:
+    if old:
         return [
             f"mlruns/ holds runs in the old file format ({old[0]}), which plain `mlflow ui` would "
             "show instead of the new ones; move them once (mlflow migrate-filestore --source "
             "mlruns --target sqlite:///mlflow.db, then rename mlruns), or rename mlruns"
         ]
-    return []
+    return sqlite.faults(cfg.uri, "tracking.uri")
 
 
 class MlflowTracker(Tracker):

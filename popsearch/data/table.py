@@ -49,39 +49,51 @@ def freeze(
     columns: dict[str, NDArray[np.float64]],
     y: NDArray[np.float64],
     true_mean: NDArray[np.float64] | None = None,
+    where: str | None = None,
 ) -> Table:
     """Give the checked, read-only table.
+
+    Parameters
+    ----------
+    where
+        What a message says is at fault; ``data=`` and the name where it is not given.
 
     Raises
     ------
     DataError
         If a value is missing or infinite, rows are too few, or the target is constant.
     """
-    faults = [fault for column in columns for fault in _bad_values(name, column, columns[column])]
-    faults += _bad_values(name, "the target", y)
+    where = where or f"data={name}"
+    faults = [fault for column in columns for fault in _bad_values(where, column, columns[column])]
+    faults += _bad_values(where, "the target", y)
     if len(y) < MIN_ROWS:
-        faults.append(f"data={name}: at least {MIN_ROWS} rows are needed, but got {len(y)}")
+        faults.append(f"{where}: must have at least {MIN_ROWS} rows, but has {len(y)}")
     elif not faults and np.all(y == y[0]):
-        faults.append(f"data={name}: the target must vary, but it is {y[0]:g} in all {len(y)} rows")
+        faults.append(f"{where}: the target must vary, but it is {y[0]:g} in all {len(y):,} rows")
     if faults:
         raise DataError(*faults)
+    # Copies, so that nobody holds an array through which the table could still be written.
     values = np.column_stack(list(columns.values())).astype(np.float64)
+    target = np.array(y, dtype=np.float64)
     digest = hashlib.sha256(repr((list(columns), values.shape)).encode())
     digest.update(values.data)
-    digest.update(np.ascontiguousarray(y, dtype=np.float64).data)
-    values.flags.writeable = y.flags.writeable = False
+    digest.update(target.data)
+    values.flags.writeable = target.flags.writeable = False
+    if true_mean is not None:
+        true_mean = np.array(true_mean, dtype=np.float64)
+        true_mean.flags.writeable = False
     X = pd.DataFrame(values, columns=list(columns), copy=False)
-    return Table(name, about, X, y, true_mean, digest.hexdigest())
+    return Table(name, about, X, target, true_mean, digest.hexdigest())
 
 
-def _bad_values(name: str, column: str, values: NDArray[np.float64]) -> list[str]:
+def _bad_values(where: str, column: str, values: NDArray[np.float64]) -> list[str]:
     bad = np.flatnonzero(~np.isfinite(values))
     if not len(bad):
         return []
     what = "empty" if np.isnan(values[bad[0]]) else "infinite"
     return [
-        f"data={name}: {column} must be a finite number in every row, but {len(bad)} of "
-        f"{len(values)} rows are not, the first in row {bad[0] + 1} ({what}); "
+        f"{where}: {column} must be a finite number in every row, but {len(bad):,} of "
+        f"{len(values):,} rows are not, the first in row {bad[0] + 1} ({what}); "
         "mend or remove these rows"
     ]
 

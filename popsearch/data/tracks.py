@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from popsearch.data import files
@@ -24,6 +25,8 @@ AUDIO = (
     "tempo",
 )
 TARGET = "popularity"
+# A year below 1000 is how some sources write "unknown".
+_DATE = r"^[12]\d{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$"
 KAGGLE = "yamaerenay/spotify-dataset-19212020-600k-tracks"
 
 
@@ -41,47 +44,48 @@ def load(name: str, path: str | None) -> Table:
             f"{KAGGLE} and give data.path=path/to/tracks.csv"
         )
     where = f"data.path={path}"
-    frame = files.read(path, ["release_date", *AUDIO, "duration_ms", TARGET])
+    table = files.read(path, ["release_date", *AUDIO, "duration_ms", TARGET])
     faults: list[str] = []
-    columns: dict[str, NDArray[np.float64]] = {}
 
     def take(column: str) -> NDArray[np.float64]:
         try:
-            return files.numbers(frame, column, where)
+            if column == "release_date":
+                return years(table[column], where)
+            return files.numbers(table, column, where)
         except DataError as error:
             faults.extend(error.faults)
-            return np.zeros(len(frame))
+            return np.zeros(table.num_rows)
 
-    try:
-        columns["year"] = years(frame["release_date"], where)
-    except DataError as error:
-        faults.extend(error.faults)
-    columns |= {column: take(column) for column in AUDIO}
+    columns = {"year": take("release_date")} | {column: take(column) for column in AUDIO}
     columns["duration_sec"] = take("duration_ms") // 1000
     popularity = take(TARGET)
     if faults:
         raise DataError(*faults)
-    about = f"{len(frame):,} tracks from {Path(path).name}"
-    return freeze(name, about, columns, popularity)
+    about = f"{table.num_rows:,} tracks from {Path(path).name}"
+    return freeze(name, about, columns, popularity, where=where)
 
 
-def years(dates: pd.Series, where: str) -> NDArray[np.float64]:
+def years(dates: "pa.ChunkedArray", where: str) -> NDArray[np.float64]:
     """Give the year of release dates written YYYY, YYYY-MM or YYYY-MM-DD, (n_rows,).
+
+    Parameters
+    ----------
+    dates
+        Text, bare years as numbers, or dates.
 
     Raises
     ------
     DataError
         If a date is written otherwise, with its row.
     """
-    if pd.api.types.is_numeric_dtype(dates):  # every date is a bare year
-        text = dates.map(lambda year: "" if pd.isna(year) else f"{year:.0f}")
-    else:
-        text = dates.astype(str)
-    good = text.str.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?").to_numpy(dtype=bool)
-    if not good.all():
-        row = int(np.flatnonzero(~good)[0])
-        raise DataError(
-            f"{where}: release_date must be YYYY, YYYY-MM or YYYY-MM-DD in every row, but row "
-            f"{row + 1} has {str(dates.iloc[row])!r} ({int((~good).sum())} such rows)"
-        )
-    return text.str[:4].to_numpy(dtype=np.float64)
+    must = f"{where}: release_date must be YYYY, YYYY-MM or YYYY-MM-DD"
+    dates = files.plain(dates)
+    try:
+        days = dates.cast(pa.date32(), safe=False) if pa.types.is_temporal(dates.type) else dates
+        text = pc.utf8_trim_whitespace(days.cast(pa.string()))
+    except pa.ArrowException:
+        raise DataError(f"{must}, but the column holds {dates.type}") from None
+    good = pc.fill_null(pc.match_substring_regex(text, _DATE), False)
+    files.refuse(dates, ~good.to_numpy(), must)
+    found: NDArray[np.float64] = pc.utf8_slice_codeunits(text, 0, 4).cast(pa.float64()).to_numpy()
+    return found

@@ -1,0 +1,24 @@
+"""The rows that the benchmarks share: the real tracks, or made-up ones where they are absent."""
+
+from pathlib import Path
+
+from popsearch.command import jobs
+from popsearch.config import parse
+from popsearch.data.demo import FULL_ROWS
+from popsearch.plan import Plan, prepare
+
+DEFAULT = "../shared/data/tracks.csv.gz"
+HELP = "tracks.csv, plain or packed; demo data of the same size where it is absent"
+
+
+def choose(file: Path) -> list[str]:
+    """Give the overrides that choose the data, and say so where the file is absent."""
+    if file.is_file():
+        return ["data=tracks", f"data.path='{file.resolve()}'"]
+    print(f"{file} is not there: this runs on {FULL_ROWS:,} rows of demo data instead")
+    return ["data=demo", f"data.rows={FULL_ROWS}"]
+
+
+def plan(*overrides: str) -> Plan:
+    """Give the checked plan that a command line with these overrides would search."""
+    return prepare(parse(jobs(overrides)[0]))
