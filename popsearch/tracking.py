@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -101,6 +102,8 @@ class MlflowTracker(Tracker):
 
     def __init__(self, uri: str, experiment: str) -> None:
         sqlite.configure()
+        # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         from mlflow import MlflowClient

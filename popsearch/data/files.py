@@ -25,7 +25,7 @@ SUFFIXES = (".csv", ".csv.gz", ".zip", ".parquet")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _DAMAGED = (
     EOFError,
-    OverflowError,
+    OverflowError,  # an offset in a broken zip beyond all files
     RuntimeError,  # an encrypted zip, or one packed in a way that Python does not know
     ValueError,
     gzip.BadGzipFile,
@@ -36,7 +36,7 @@ _DAMAGED = (
 )
 
 
-def read(path: str, columns: list[str]) -> "pa.Table":
+def read(path: str, columns: list[str]) -> pa.Table:
     """Give these columns of a CSV (plain, gzipped, or alone in a zip) or Parquet file.
 
     Returns
@@ -58,7 +58,7 @@ def read(path: str, columns: list[str]) -> "pa.Table":
         raise DataError(f"{where}: cannot be read: {error.strerror or _tidy(error)}") from None
 
 
-def numbers(table: "pa.Table", column: str, where: str) -> NDArray[np.float64]:
+def numbers(table: pa.Table, column: str, where: str) -> NDArray[np.float64]:
     """Give a column as finite numbers, (n_rows,).
 
     Raises
@@ -67,8 +67,9 @@ def numbers(table: "pa.Table", column: str, where: str) -> NDArray[np.float64]:
         If a value is empty, text or infinite, with its row and what stands there.
     """
     cells = plain(table[column])
+    text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
     try:
-        found = _parse(cells) if is_text(cells) else cells.cast(pa.float64(), safe=False)
+        found = _parse(cells) if text else cells.cast(pa.float64(), safe=False)
     except pa.ArrowException:
         raise DataError(f"{where}: {column} must hold numbers, but holds {cells.type}") from None
     values: NDArray[np.float64] = found.to_numpy()
@@ -76,18 +77,14 @@ def numbers(table: "pa.Table", column: str, where: str) -> NDArray[np.float64]:
     return values
 
 
-def plain(cells: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Give a column without the dictionary that a categorical one is stored with."""
-    return cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+def plain(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give a column without the dictionary or the views that its values are stored with."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    return cells.cast(pa.string()) if pa.types.is_string_view(cells.type) else cells
 
 
-def is_text(cells: "pa.ChunkedArray") -> bool:
-    """Tell whether a column holds text."""
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return any(kind(cells.type) for kind in kinds)
-
-
-def refuse(cells: "pa.ChunkedArray", bad: NDArray[np.bool_], must: str) -> None:
+def refuse(cells: pa.ChunkedArray, bad: NDArray[np.bool_], must: str) -> None:
     """Name the first of the bad rows, if there are any, and what stands there.
 
     Parameters
@@ -106,7 +103,7 @@ def refuse(cells: "pa.ChunkedArray", bad: NDArray[np.bool_], must: str) -> None:
     if not len(rows):
         return
     value = cells[int(rows[0])].as_py()
-    empty = value is None or value != value or not str(value).strip()  # noqa: PLR0124  (NaN)
+    empty = str(value).strip().lower() in ("", "none", "nan")
     if isinstance(value, str):
         value = repr(value if len(value) <= 40 else value[:40] + "...")
     more = f" (and {len(rows) - 1:,} more)" if len(rows) > 1 else ""
@@ -170,7 +167,7 @@ def _only_csv(names: list[str], where: str) -> str:
     return tables[0]
 
 
-def _read_csv(raw: bytes, columns: list[str], where: str) -> "pa.Table":
+def _read_csv(raw: bytes, columns: list[str], where: str) -> pa.Table:
     _check_utf8(raw, where)
     if raw.count(b'"') % 2:  # Arrow would take all rows after a lone quote as one cell
         raise DataError(
@@ -180,19 +177,21 @@ def _read_csv(raw: bytes, columns: list[str], where: str) -> "pa.Table":
     ragged: list[Any] = []
 
     def note(row: Any) -> str:
-        ragged.append((row.number - 1, row.actual_columns, row.expected_columns))
+        ragged.append(row)
         return "skip"
 
     rules = pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note)
+    one_thread = pyarrow.csv.ReadOptions(use_threads=False)  # several do not number the rows
     try:
-        with pyarrow.csv.open_csv(pa.BufferReader(raw), parse_options=rules) as stream:
+        with pyarrow.csv.open_csv(
+            pa.BufferReader(raw), read_options=one_thread, parse_options=rules
+        ) as stream:
             _check_columns(stream.schema.names, columns, where)
         ragged.clear()
         table = pyarrow.csv.read_csv(
             pa.BufferReader(raw),
+            read_options=one_thread,
             parse_options=rules,
-            # With threads the rows have no numbers.
-            read_options=pyarrow.csv.ReadOptions(use_threads=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(columns, pa.string()),
@@ -204,11 +203,11 @@ def _read_csv(raw: bytes, columns: list[str], where: str) -> "pa.Table":
             raise DataError(f"{where}: must have a header line and rows, but has no rows") from None
         raise DataError(f"{where}: is not a well-formed CSV: {_tidy(error)}") from None
     if ragged:
-        row, n, wanted = ragged[0]
-        more = f" (and {len(ragged) - 1:,} more such rows)" if len(ragged) > 1 else ""
+        first = ragged[0]
+        more = f" (and {len(ragged) - 1:,} more)" if len(ragged) > 1 else ""
         raise DataError(
-            f"{where}: every row must have {wanted} fields as the header has, but row {row} has "
-            f"{n}{more}; mend or remove such rows"
+            f"{where}: every row must have {first.expected_columns} fields as the header has, but "
+            f"row {first.number - 1} has {first.actual_columns}{more}; mend or remove such rows"
         )
     return table
 
@@ -220,13 +219,14 @@ def _check_utf8(raw: bytes, where: str) -> None:
         try:
             raw.decode()
         except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
             raise DataError(
-                f"{where}: must be UTF-8 text, but byte {raw[error.start]:#04x} in line "
-                f"{raw.count(b'\n', 0, error.start) + 1} is not; save the file as UTF-8"
+                f"{where}: must be UTF-8 text, but byte {raw[error.start]:#04x} in line {line} "
+                "is not; save the file as UTF-8"
             ) from None
 
 
-def _read_parquet(file: Path, columns: list[str], where: str) -> "pa.Table":
+def _read_parquet(file: Path, columns: list[str], where: str) -> pa.Table:
     try:
         with pyarrow.parquet.ParquetFile(file) as stored:
             _check_columns(stored.schema_arrow.names, columns, where)
@@ -250,7 +250,7 @@ def _check_columns(found: list[str], wanted: list[str], where: str) -> None:
     for column in wanted:
         n = found.count(column)
         if n == 0:
-            near = did_you_mean(column, spare)
+            near = " ".join(did_you_mean(column, spare).split())  # a name may span lines
             hint = near if near.startswith("; did you mean") else "; the table must have it"
             faults.append(f"{where}: column {column} is missing{hint}")
         elif n > 1:
@@ -259,7 +259,7 @@ def _check_columns(found: list[str], wanted: list[str], where: str) -> None:
         raise DataError(*faults)
 
 
-def _parse(text: "pa.ChunkedArray") -> "pa.ChunkedArray":
+def _parse(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Give the numbers that are written as text, and null for every other text."""
     try:
         return text.cast(pa.float64())

@@ -65,7 +65,7 @@ def load(name: str, path: str | None) -> Table:
     return freeze(name, about, columns, popularity, where=where)
 
 
-def years(dates: "pa.ChunkedArray", where: str) -> NDArray[np.float64]:
+def years(dates: pa.ChunkedArray, where: str) -> NDArray[np.float64]:
     """Give the year of release dates written YYYY, YYYY-MM or YYYY-MM-DD, (n_rows,).
 
     Parameters

@@ -1,0 +1,24 @@
+# The same steps by hand and in CI.
+.PHONY: check format lint types test bench
+
+check: lint types test  ## all that CI runs
+
+format:  ## rewrite the code in the house style
+	uv run ruff format .
+	uv run ruff check --fix .
+
+lint:
+	uv lock --check
+	uv run ruff format --check .
+	uv run ruff check .
+
+types:
+	uv run mypy
+
+test:
+	uv run pytest
+
+bench:  ## figures for benchmarks/RESULTS.md, some minutes
+	uv run python benchmarks/startup.py
+	uv run python benchmarks/overhead.py
+	uv run python benchmarks/steps.py
