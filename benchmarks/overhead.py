@@ -1,6 +1,6 @@
 """Measure what a trial costs beyond its fit, in popsearch and in a loop written by hand.
 
-Run: uv run python benchmarks/overhead.py                (100 trials, three repeats: two minutes)
+Run: uv run python benchmarks/overhead.py                (three searches of each: four minutes)
      uv run python benchmarks/overhead.py --trials 400   (does it grow with the study?)
 
 Every variant searches ridge regression with the same points, the same three rungs of rows and the
@@ -110,9 +110,7 @@ def popsearch_loop(plan: Plan) -> Clocks:
     with Interrupts(plan.cfg.timeout) as interrupts:
         study = Study(plan.cfg, plan.study_name, plan.space, plan.n_steps)
         tracker = open_tracker(plan.cfg.tracking, plan.table.name)
-        tracker.open_study(
-            plan.study_name, provenance.tags(plan, "benchmark"), provenance.texts(plan)
-        )
+        tracker.open_study(provenance.record(plan, "benchmark"))
         local.recover(study, tracker)
         wanted = plan.cfg.n_trials
         with terminal.searching(study, wanted, interrupts):
@@ -244,6 +242,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="searches of each variant")
     args = parser.parse_args()
     overrides = [*real_tracks.choose(args.data), f"n_trials={args.trials}"]
+    # Idle threads of the linear algebra wait by spinning: on two shared cores that slows a fit of
+    # 6 ms to 25 ms at random, and would be counted as overhead too. Heard by the new processes.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
 
     timings: dict[str, list[Timing]] = {name: [] for name in VARIANTS}
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:

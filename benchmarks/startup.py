@@ -22,7 +22,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 SEARCH = ["-m", "popsearch", "model=ridge", "n_trials=1", "data.rows=500"]
-COMMANDS = {  # in this order, so that the one before the last finds its databases
+COMMANDS = {  # in this order, so that AGAIN finds the databases of the one before it
     "python -c pass": ["-c", "pass"],
     "--help": ["-m", "popsearch", "--help"],
     "--cfg job": ["-m", "popsearch", "--cfg", "job"],
@@ -40,7 +40,7 @@ MIN_MS = 20.0
 
 def run(arguments: list[str], folder: Path) -> tuple[float, str]:
     """Run Python with these arguments in a folder; give the seconds and what it said on stderr."""
-    # A search of its own kind, whatever the shell that started this says about MLflow.
+    # The databases must be those of the folder, whatever this shell says about MLflow.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     started = time.perf_counter()
     done = subprocess.run(

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from popsearch import command
+from popsearch import usage
 from popsearch.errors import ConfigError, DataError, PopsearchError
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}  # as a shell reports a process tha
 def main() -> None:
     """Run what was typed; a mistake ends in clear lines on stderr and exit code 2."""
     argv = sys.argv[1:]
-    if command.wants_help(argv):
-        print(command.help_page(argv), end="")
+    if usage.wants_help(argv):
+        print(usage.page(argv), end="")
         return
     try:
-        _check(argv)
+        if not usage.wants_a_look(argv):
+            check(argv)
     except PopsearchError as error:
         _refuse(error)
     import hydra
@@ -32,26 +33,34 @@ def main() -> None:
     def job(cfg: "DictConfig") -> None:
         results.append(_job(cfg))
 
-    hydra.main(version_base="1.3", config_path=str(command.CONF), config_name="config")(job)()
+    hydra.main(version_base="1.3", config_path=str(usage.CONF), config_name="config")(job)()
     if len(results) > 1:
-        from popsearch.terminal import compare
+        from rich.console import Console
 
-        compare(results)
+        from popsearch.report import compare
+
+        compare(Console(highlight=False), results)
 
 
-def _check(argv: list[str]) -> None:
-    """Build the plan of every job, so that all faults are told before anything is created."""
-    faults: dict[str, None] = {}  # a dictionary keeps the order and drops what jobs share
-    for values in command.jobs(argv):
-        from popsearch.config import parse
-        from popsearch.plan import prepare
+def check(argv: list[str]) -> None:
+    """Check every job, so that all faults are told before anything is created.
 
-        try:
-            prepare(parse(values))
-        except PopsearchError as error:
-            faults |= dict.fromkeys(error.faults)
-    if faults:
-        raise ConfigError(*faults)
+    Raises
+    ------
+    ConfigError
+        With all faults of all jobs, each once.
+    """
+    from popsearch import command
+
+    jobs = command.jobs(argv)
+
+    from popsearch import plan
+
+    found: dict[str, None] = {}  # a dictionary keeps the order and drops what jobs share
+    for job in jobs:
+        found |= dict.fromkeys([*job.faults, *plan.faults(job.sections)])
+    if found:
+        raise ConfigError(*found)
 
 
 def _job(cfg: "DictConfig") -> "Result":
@@ -60,6 +69,7 @@ def _job(cfg: "DictConfig") -> "Result":
     from omegaconf import OmegaConf
 
     from popsearch.config import parse
+    from popsearch.faults import hide_secrets
     from popsearch.run import run
 
     hydra_cfg = HydraConfig.get()
@@ -74,7 +84,7 @@ def _job(cfg: "DictConfig") -> "Result":
         result = run(
             parse(values),  # type: ignore[arg-type]
             Path(hydra_cfg.runtime.output_dir),
-            " ".join([*words, *hydra_cfg.overrides.task]),
+            hide_secrets(" ".join([*words, *hydra_cfg.overrides.task])),
         )
     except PopsearchError as error:
         _refuse(error)

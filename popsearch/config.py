@@ -7,10 +7,18 @@ fault of a configuration at once, where Hydra's own structured configs stop at t
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from popsearch.errors import ConfigError
-from popsearch.faults import describe
+from popsearch.faults import hide_secrets, tell
 
 Scalar = bool | int | float | str | None
 Count = Annotated[int, Field(ge=1)]
@@ -72,6 +80,13 @@ class CategoricalParam(Section):
     type: Literal["categorical"]
     choices: Annotated[list[Scalar], Field(min_length=1)]
     when: When | None = None
+
+    @model_validator(mode="after")
+    def _different(self) -> "CategoricalParam":
+        # Equal values of two types (1 and true) would be one choice to Optuna.
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError(f"choices must differ from one another, but got {self.choices}")
+        return self
 
 
 Param = Annotated[Union[FloatParam, IntParam, CategoricalParam], Field(discriminator="type")]
@@ -148,7 +163,8 @@ class SplitConfig(Section):
 class FeaturesConfig(Section):
     """Which columns of the table the model sees, in order."""
 
-    name: str
+    # scikit-learn takes no name with two underscores in a row.
+    name: Annotated[str, Field(pattern=r"^[^\W_]+(_[^\W_]+)*$")]
     columns: Annotated[list[str], Field(min_length=1)]
 
 
@@ -232,7 +248,16 @@ class StorageConfig(Section):
     """Where the study lives."""
 
     name: str
-    url: Annotated[str, Field(pattern=r"^sqlite:///.+")]
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _sqlite(cls, url: str) -> str:
+        if not url.startswith("sqlite:///") or url == "sqlite:///":
+            raise ValueError(
+                f"must be a file, as in sqlite:///optuna.db, but got {hide_secrets(url)!r}"
+            )
+        return url
 
 
 class MlflowTracking(Section):
@@ -275,6 +300,26 @@ class Config(Section):
     tracking: Tracking
 
 
+def read(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give the sections that hold, whatever the others do, and what is wrong with those.
+
+    Returns
+    -------
+    The checked sections by name, and one line for every key that does not hold.
+    """
+    try:
+        return dict(Config.model_validate(dict(values))), {}
+    except ValidationError as error:
+        faults = tell(error.errors(), values, Config)
+    wrong = {where.partition(".")[0] for where in faults}
+    sections = {}
+    for name, field in Config.model_fields.items():
+        if name not in wrong:
+            section: Any = Annotated[field.annotation, field]
+            sections[name] = TypeAdapter(section).validate_python(values[name])
+    return sections, faults
+
+
 def parse(values: Mapping[str, Any]) -> Config:
     """Give the checked configuration.
 
@@ -283,7 +328,7 @@ def parse(values: Mapping[str, Any]) -> Config:
     ConfigError
         With one line for every value that does not hold.
     """
-    try:
-        return Config.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigError(*(describe(fault, values, Config) for fault in error.errors())) from None
+    sections, faults = read(values)
+    if faults:
+        raise ConfigError(*faults.values())
+    return Config(**sections)

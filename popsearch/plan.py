@@ -2,13 +2,24 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from popsearch import data, features, models, space, study, tracking
-from popsearch.config import Config, NoPruner, RowSteps, StageSteps
+from popsearch.config import (
+    Config,
+    Data,
+    FeaturesConfig,
+    ModelConfig,
+    NoPruner,
+    RowSteps,
+    Sampler,
+    SplitConfig,
+    StageSteps,
+)
 from popsearch.data import Split, Table
 from popsearch.errors import ConfigError, PopsearchError
 from popsearch.models import Rows, Training
@@ -74,6 +85,12 @@ class Plan:
         return steps.patience if isinstance(steps, StageSteps) else None
 
     @property
+    def resource(self) -> str:
+        """What a step uses more of: rows, or a parameter that counts stages."""
+        steps = self.cfg.model.steps
+        return steps.param if isinstance(steps, StageSteps) else "rows"
+
+    @property
     def n_steps(self) -> int:
         """The most steps that a trial takes."""
         steps = self.cfg.model.steps
@@ -112,28 +129,71 @@ def prepare(cfg: Config) -> Plan:
     ConfigError
         With all faults of configuration and data at once; nothing was created.
     """
-    faults: list[str] = []
-    faults += models.estimator.faults(cfg.model)
-    found_space = Space({}, ())
-    if not faults:
-        defaults = models.estimator.defaults(cfg.model)
-        found_space, found = space.read(cfg.model.space, cfg.model.known_good, defaults)
-        faults += found
-        faults += study.faults(cfg.sampler, found_space)
-    faults += tracking.faults(cfg.tracking) + _storage_faults(cfg.storage.url)
+    if found := faults(dict(cfg)):
+        raise ConfigError(*found)
+    table = data.load(cfg.data)
+    split = data.split(table.n_rows, cfg.split.test_size, cfg.split.val_size, cfg.split.seed)
+    defaults = models.estimator.defaults(cfg.model)
+    searched, _ = space.read(cfg.model.space, cfg.model.known_good, defaults)
+    return Plan(cfg, table, split, searched, models.way_of_training(cfg.model))
+
+
+def faults(sections: Mapping[str, Any]) -> list[str]:
+    """Give all that cannot be, by itself or beside the others.
+
+    Parameters
+    ----------
+    sections
+        Parts of a ``Config`` by name; those whose values do not hold may be missing.
+    """
+    found: list[str] = []
+    if "model" in sections:
+        found += _model_faults(sections["model"], sections.get("sampler"))
+    if "data" in sections:
+        found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
+    if "storage" in sections:
+        found += _storage_faults(sections["storage"].url)
+    if "tracking" in sections:
+        found += tracking.faults(sections["tracking"])
+    return found
+
+
+def _model_faults(model: ModelConfig, sampler: Sampler | None) -> list[str]:
+    found = models.estimator.faults(model)
     try:
-        table = data.load(cfg.data)
-        split = data.split(table.n_rows, cfg.split.test_size, cfg.split.val_size, cfg.split.seed)
+        defaults = models.estimator.defaults(model)
+    except ConfigError:  # told above
+        defaults = {}
+    searched, wrong = space.read(model.space, model.known_good, defaults)
+    if not wrong and sampler:
+        wrong = study.faults(sampler, searched)
+    return found + wrong
+
+
+def _data_faults(
+    source: Data, shares: SplitConfig | None, columns: FeaturesConfig | None
+) -> list[str]:
+    try:
+        table = data.load(source)
     except PopsearchError as error:
-        raise ConfigError(*faults, *error.faults) from None
-    faults += features.faults(cfg.features, table)
-    if faults:
-        raise ConfigError(*faults)
-    return Plan(cfg, table, split, found_space, models.way_of_training(cfg.model))
+        return list(error.faults)
+    found = features.faults(columns, table) if columns else []
+    if shares:
+        try:
+            data.split(table.n_rows, shares.test_size, shares.val_size, shares.seed)
+        except PopsearchError as error:
+            found += error.faults
+    return found
 
 
 def _storage_faults(url: str) -> list[str]:
-    folder = Path(url.removeprefix("sqlite:///")).parent
-    if folder.is_dir():
-        return []
-    return [f"storage.url={url}: the folder {folder} does not exist; create it first"]
+    where, path = f"storage.url={url}", Path(url.removeprefix("sqlite:///").partition("?")[0])
+    if path.is_dir():
+        return [f"{where}: must be a file, but it is a folder; add a name, as in {path}/optuna.db"]
+    if not path.parent.is_dir():
+        return [f"{where}: the folder {path.parent} does not exist; create it first"]
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(16) not in (b"", b"SQLite format 3\0"):
+                return [f"{where}: the file is there and is no SQLite database; name another"]
+    return []

@@ -9,11 +9,24 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from popsearch.plan import Plan
+from popsearch.tracking import StudyRecord
 
 if TYPE_CHECKING:
     from popsearch.run import Result
 
 PACKAGES = ("popsearch", "scikit-learn", "numpy", "pandas", "scipy", "optuna", "mlflow")
+
+
+def record(plan: Plan, command: str) -> StudyRecord:
+    """Give what is written on a study's run when it is new."""
+    return StudyRecord(
+        name=plan.study_name,
+        tags=tags(plan, command),
+        texts=texts(plan),
+        data_name=plan.table.name,
+        data_digest=plan.table.fingerprint,
+        data_source=plan.table.about,
+    )
 
 
 def tags(plan: Plan, command: str) -> dict[str, str]:

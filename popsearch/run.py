@@ -32,6 +32,7 @@ class Result:
     best_params: Params | None
     best_step: int | None
     best_resource: int | None
+    resource: str
     val_mse: float | None
     val_mae: float | None
     test_mse: float | None
@@ -70,9 +71,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         terminal.opening()
         study = Study(cfg, plan.study_name, plan.space, plan.n_steps)
         tracker = open_tracker(cfg.tracking, plan.table.name)
-        run_id = tracker.open_study(
-            plan.study_name, provenance.tags(plan, command), provenance.texts(plan)
-        )
+        run_id = tracker.open_study(provenance.record(plan, command))
         local.recover(study, tracker)
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
@@ -88,7 +87,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         result = _result(plan, study, scores, stopped_by, run_id, time.monotonic() - started)
         tracker.close_study(*provenance.ending(result))
     (run_dir / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
-    terminal.closing(result)
+    terminal.closing(result, tracker.page)
     return result
 
 
@@ -113,6 +112,7 @@ def _result(
         best_params=best.params if best else None,
         best_step=int(scores["best_step"]) if best else None,
         best_resource=int(scores["best_resource"]) if best else None,
+        resource=plan.resource,
         val_mse=scores.get("val_mse"),
         val_mae=scores.get("val_mae"),
         test_mse=test.test_mse if test else None,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from popsearch.config import CategoricalParam, FloatParam, IntParam, Param, Scalar
+from popsearch.config import CategoricalParam, IntParam, Param, Scalar
 from popsearch.errors import did_you_mean
 
 Params = dict[str, Scalar]
@@ -35,7 +35,7 @@ class Space:
                 yield name
 
     def n_points(self) -> float:
-        """Give how many different points the space has: infinite with a real parameter."""
+        """Give how many different points the space has: infinite above some ten thousand."""
         return sum(1 for _ in self._points()) if self._is_finite() else math.inf
 
     def _is_finite(self) -> bool:
@@ -82,9 +82,11 @@ def read(
                 if name in given:
                     faults.append(f"{where}.{name} exists only {_condition(param)}; remove it")
                 continue
+            if name not in given and name not in defaults:
+                continue  # not a parameter of the estimator, which is told elsewhere
             value = given.get(name, defaults.get(name))
             if not contains(param, value):
-                came = f"{value!r}" if name in given else f"{value!r} (the estimator's default)"
+                came = f"{value!r}" if name in given else f"the estimator's default, {value!r}"
                 faults.append(f"{where}.{name} must be {_range(param)}, but got {came}")
             full[name] = value
         sets.append(full)
@@ -122,15 +124,18 @@ def _order(params: Mapping[str, Param]) -> tuple[dict[str, Param], list[str]]:
                 f"{where}.param: {when.param} is not in model.space"
                 f"{did_you_mean(when.param, params)}"
             )
-            del left[name]
         elif not contains(params[when.param], when.equals):
             faults.append(
                 f"{where}.equals must be {_range(params[when.param])}, but got {when.equals!r}"
             )
     while left:
-        ready = [n for n, p in left.items() if p.when is None or p.when.param in ordered]
+        # A condition that names nothing is a fault of its own, told above.
+        ready = [n for n, p in left.items() if p.when is None or p.when.param not in left]
         if not ready:
-            faults.append(f"model.space: the conditions of {', '.join(left)} go in a circle")
+            faults.append(
+                f"model.space: the conditions of {', '.join(left)} go in a circle; "
+                "one of them must be free of a condition"
+            )
             break
         for name in ready:
             ordered[name] = left.pop(name)
@@ -138,22 +143,29 @@ def _order(params: Mapping[str, Param]) -> tuple[dict[str, Param], list[str]]:
 
 
 def _size(param: Param) -> float:
-    if isinstance(param, FloatParam) and param.step is None:
-        return 1 if param.low == param.high else math.inf
+    """Give how many values a parameter has."""
+    if isinstance(param, CategoricalParam):
+        return len(param.choices)
     if isinstance(param, IntParam):
         return len(range(param.low, param.high + 1, param.step))
-    return len(_values(param))
+    if param.low == param.high:
+        return 1
+    return _n_steps(param.low, param.high, param.step) if param.step else math.inf
 
 
 def _values(param: Param) -> list[Scalar]:
     if isinstance(param, CategoricalParam):
-        return list(dict.fromkeys(param.choices))
+        return list(param.choices)
     if isinstance(param, IntParam):
         return list(range(param.low, param.high + 1, param.step))
     if param.step is None:
         return [param.low]
-    n = int((param.high - param.low) / param.step + 1e-9) + 1
+    n = _n_steps(param.low, param.high, param.step)
     return [param.low + i * param.step for i in range(n)]
+
+
+def _n_steps(low: float, high: float, step: float) -> int:
+    return int((high - low) / step + 1e-9) + 1
 
 
 def _range(param: Param) -> str:

@@ -22,6 +22,13 @@ def configure() -> None:
         event.listen(Engine, "connect", _on_connect)
 
 
+def absolute(url: str) -> str:
+    """Give a SQLite address that means the same file from every folder; others as they are."""
+    if not url.startswith(PREFIX):
+        return url
+    return PREFIX + str(Path(url.removeprefix(PREFIX)).absolute())
+
+
 def faults(url: str, where: str) -> list[str]:
     """Give what keeps a SQLite address from being opened; creates nothing.
 

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,11 +21,34 @@ BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
 
 
+@dataclass(frozen=True)
+class StudyRecord:
+    """What is written down of a study when its run is opened for the first time.
+
+    Parameters
+    ----------
+    texts
+        Become files of the run, by name.
+    data_name, data_digest, data_source
+        The table: its fingerprint is over all rows, where MLflow's own digest reads 10,000.
+    """
+
+    name: str
+    tags: Mapping[str, str]
+    texts: Mapping[str, str]
+    data_name: str
+    data_digest: str
+    data_source: str
+
+
 class Tracker:
     """Where a study's trials are written down for people; this one writes nothing."""
 
-    def open_study(self, name: str, tags: Mapping[str, str], texts: Mapping[str, str]) -> str:
-        """Open the run of a study, new or old, and give its id; ``texts`` become its files."""
+    page = ""
+    """Where a browser finds the runs, below the address of the server."""
+
+    def open_study(self, study: StudyRecord) -> str:
+        """Open the run of a study, new or old, and give its id: empty without tracking."""
         return ""
 
     def start(self, number: int, params: Params) -> str:
@@ -108,33 +132,41 @@ class MlflowTracker(Tracker):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
-        self._uri, self._client = uri, MlflowClient(uri)
+        # MLflow keeps what it opened by address, whatever folder it is called from later.
+        self._uri = sqlite.absolute(uri)
+        self._client = MlflowClient(self._uri)
         found = self._client.get_experiment_by_name(experiment)
+        # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
         self._experiment_id: str = (
-            found.experiment_id if found else self._client.create_experiment(experiment)
+            found.experiment_id if found else self._client.create_experiment(experiment, tags=kind)
         )
+        self.page = f"#/experiments/{self._experiment_id}?workflowType=machine_learning"
         self._worker = process.identity()
 
-    def open_study(self, name: str, tags: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    def open_study(self, study: StudyRecord) -> str:
+        from mlflow.entities import Dataset, DatasetInput
+
         found = self._client.search_runs(
             [self._experiment_id],
-            f"tags.`popsearch.study` = '{name}' and tags.`popsearch.kind` = 'study'",
+            f"tags.`popsearch.study` = '{study.name}' and tags.`popsearch.kind` = 'study'",
             max_results=1,
             order_by=["attributes.start_time ASC"],
         )
+        self._study = study.name
         if found:
             self._parent: str = found[0].info.run_id
             self._client.update_run(self._parent, status="RUNNING")
         else:
+            own = {"popsearch.study": study.name, "popsearch.kind": "study"}
             self._parent = self._client.create_run(
-                self._experiment_id,
-                run_name=name,
-                tags={"popsearch.study": name, "popsearch.kind": "study", **tags},
+                self._experiment_id, run_name=study.name, tags={**own, **study.tags}
             ).info.run_id
-            for file, text in texts.items():
+            data = Dataset(study.data_name, study.data_digest[:8], "local", study.data_source)
+            self._client.log_inputs(self._parent, [DatasetInput(data)])
+            for file, text in study.texts.items():
                 self._client.log_text(self._parent, text, file)
         self._client.set_tag(self._parent, "popsearch.worker", self._worker)
-        self._study = name
         return self._parent
 
     def start(self, number: int, params: Params) -> str:
@@ -230,7 +262,7 @@ class MlflowTracker(Tracker):
         import skops.io
         from mlflow.models import infer_signature
 
-        # What scikit-learn itself is made of can be trusted; skops asks for it by name.
+        # All of it was made here, from the user's own configuration; skops asks for the names.
         trusted = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
         mlflow.set_tracking_uri(self._uri)
         with mlflow.start_run(run_id=self._parent), _quiet():
@@ -241,7 +273,7 @@ class MlflowTracker(Tracker):
                 input_example=example,
                 pip_requirements=packages,
                 serialization_format="skops",
-                skops_trusted_types=[name for name in trusted if name.startswith("sklearn.")],
+                skops_trusted_types=trusted,
             )
 
     def _open_runs(self) -> Iterator[Any]:

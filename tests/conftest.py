@@ -1,12 +1,13 @@
-"""What several test files need: an empty folder to work in, and a composed configuration."""
+"""What several test files need: an empty folder, a composed configuration, a command's faults."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from popsearch import command
-from popsearch.config import Config, parse
+from popsearch import __main__, command
+from popsearch.config import Config
+from popsearch.errors import ConfigError
 
 
 @pytest.fixture
@@ -22,7 +23,22 @@ def compose() -> Callable[..., Config]:
     """Give the function that turns overrides, as typed, into the configuration of one job."""
 
     def compose(*overrides: str) -> Config:
-        (values,) = command.jobs(overrides)
-        return parse(values)
+        (job,) = command.jobs(overrides)
+        assert not job.faults, job.faults
+        return Config(**job.sections)
 
     return compose
+
+
+@pytest.fixture
+def faults_of(workdir: Path) -> Callable[..., list[str]]:
+    """Give the function that tells what is wrong with a command, as typed in an empty folder."""
+
+    def faults_of(*argv: str) -> list[str]:
+        try:
+            __main__.check(list(argv))
+        except ConfigError as error:
+            return list(error.faults)
+        return []
+
+    return faults_of

@@ -6,13 +6,20 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from popsearch import tracking
+from popsearch import sqlite, tracking
 from popsearch.config import MlflowTracking
 from popsearch.errors import StorageError
 from popsearch.outcome import Outcome, Point
-from popsearch.tracking import MlflowTracker, open_tracker
+from popsearch.tracking import MlflowTracker, StudyRecord, open_tracker
 
 URI = "sqlite:///mlflow.db"
+
+
+def record(name: str) -> StudyRecord:
+    """Give what is known of a study when it is opened."""
+    return StudyRecord(
+        name, {"popsearch.model": "ridge"}, {"config.yaml": "a: 1"}, "demo", 64 * "a", "made up"
+    )
 
 
 def outcome(n_steps: int, **more: Any) -> Outcome:
@@ -25,14 +32,14 @@ def tracker(workdir: Path) -> MlflowTracker:
     """A tracker with an open study, in an empty folder."""
     tracker = open_tracker(MlflowTracking(name="mlflow", uri=URI), "demo")
     assert isinstance(tracker, MlflowTracker)
-    tracker.open_study("demo-ridge-1", {"popsearch.model": "ridge"}, {"config.yaml": "a: 1"})
+    tracker.open_study(record("demo-ridge-1"))
     return tracker
 
 
 @pytest.fixture
-def client() -> MlflowClient:
+def client(workdir: Path) -> MlflowClient:
     """MLflow's own client, to see what is there."""
-    return MlflowClient(URI)
+    return MlflowClient(sqlite.absolute(URI))
 
 
 @pytest.mark.parametrize("n_steps", [1, 3, 250, 251, 700])
@@ -80,6 +87,8 @@ def test_trials_stand_below_their_study(tracker: MlflowTracker, client: MlflowCl
     assert tags["popsearch.study"] == "demo-ridge-1"
     assert client.get_experiment(client.get_run(run_id).info.experiment_id).name == "demo"
     assert [f.path for f in client.list_artifacts(parent)] == ["config.yaml"]
+    (data,) = client.get_run(parent).inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("demo", "aaaaaaaa")
 
 
 def test_a_study_has_one_parent_run_however_often_it_is_opened(
@@ -87,12 +96,12 @@ def test_a_study_has_one_parent_run_however_often_it_is_opened(
 ) -> None:
     """Continuing a study opens its run again; another study gets its own."""
     again = MlflowTracker(URI, "demo")
-    first = tracker.open_study("demo-ridge-1", {}, {})
-    assert again.open_study("demo-ridge-1", {}, {}) == first
+    first = tracker.open_study(record("demo-ridge-1"))
+    assert again.open_study(record("demo-ridge-1")) == first
     again.close_study({"val_mse": 1.0}, {"best.alpha": "5"})
     assert client.get_run(first).info.status == "FINISHED"
     assert client.get_run(first).data.metrics["val_mse"] == 1.0
-    assert again.open_study("demo-ridge-2", {}, {}) != first
+    assert again.open_study(record("demo-ridge-2")) != first
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The scikit-learn estimator of a family, found by its name and checked before any trial."""
 
 import importlib
+import inspect
+import pkgutil
 from typing import Any
 
 from popsearch.config import CategoricalParam, ModelConfig, Param, Scalar, StageSteps
@@ -17,10 +19,12 @@ def find(path: str, where: str) -> type[Any]:
         If there is no such module or class.
     """
     module_name, _, name = path.rpartition(".")
+    if not module_name:
+        raise ConfigError(f"{where}={path}: must be MODULE.CLASS, as in sklearn.linear_model.Ridge")
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"{where}={path}: cannot be imported: {error}") from None
+    except Exception as error:  # a module of the user's own may fail in any way
+        raise ConfigError(f"{where}={path}: {_why_not(module_name, error)}") from None
     found = getattr(module, name, None)
     if not isinstance(found, type):
         names = [n for n, v in vars(module).items() if isinstance(v, type)]
@@ -35,47 +39,118 @@ def build(model: ModelConfig, params: Params, **more: Scalar) -> Any:
     return find(model.estimator, "model.estimator")(**{**model.fixed, **params, **more})
 
 
-def faults(model: ModelConfig) -> list[str]:
-    """Give every parameter and value of the configuration that the estimator does not take."""
-    try:
-        estimator = find(model.estimator, "model.estimator")()
-        find(model.training, "model.training")
-    except ConfigError as error:
-        return list(error.faults)
-    known = estimator.get_params()
-    named = {f"model.space.{name}": name for name in model.space}
-    named |= {f"model.fixed.{name}": name for name in model.fixed}
-    if isinstance(model.steps, StageSteps):
-        named["model.steps.param"] = model.steps.param
-    class_name = type(estimator).__name__
-    found = [
-        f"{where}: {name} is not a parameter of {class_name}{did_you_mean(name, known)}"
-        for where, name in named.items()
-        if name not in known
-    ]
-    twice = sorted(set(model.space) & set(model.fixed))
-    found += [f"model.fixed.{name} is also in model.space; keep one of them" for name in twice]
-    if found:
-        return found
-    fixed_faults = {name: _refusal(estimator, {name: v}) for name, v in model.fixed.items()}
-    found += [f"model.fixed.{name}: {why}" for name, why in fixed_faults.items() if why]
-    for name, param in model.space.items():
-        for key, value in _ends(param).items():
-            if why := _refusal(estimator, {name: value}):
-                found.append(f"model.space.{name}.{key}: {why}")
-    return found
-
-
 def defaults(model: ModelConfig) -> dict[str, Scalar]:
-    """Give the estimator's own values of all its parameters."""
-    values: dict[str, Scalar] = find(model.estimator, "model.estimator")().get_params()
+    """Give the estimator's own values of all its parameters.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such estimator.
+    """
+    values: dict[str, Scalar] = _unfitted(model).get_params()
     return values
 
 
+def faults(model: ModelConfig) -> list[str]:
+    """Give all of a family's configuration that its training or its estimator does not take."""
+    found = _training_faults(model)
+    try:
+        estimator = _unfitted(model)
+    except ConfigError as error:
+        return [*error.faults, *found]
+    known = estimator.get_params()
+    given: dict[str, tuple[str, dict[str, Scalar]]] = {  # where -> parameter, values by key
+        f"model.fixed.{name}": (name, {"": value}) for name, value in model.fixed.items()
+    }
+    given |= {f"model.space.{name}": (name, _ends(param)) for name, param in model.space.items()}
+    if isinstance(model.steps, StageSteps):
+        given["model.steps.param"] = (model.steps.param, {})
+    for where, (name, values) in given.items():
+        if name not in known:
+            named = where if where.endswith(f".{name}") else f"{where}={name}"
+            class_name = type(estimator).__name__
+            found.append(f"{named} is not a parameter of {class_name}{did_you_mean(name, known)}")
+            continue
+        refusals = {key: _refusal(estimator, {name: value}) for key, value in values.items()}
+        found += [f"{where}{key}: {why}" for key, why in refusals.items() if why]
+    return found + _named_twice(model)
+
+
+def _unfitted(model: ModelConfig) -> Any:
+    """Give the estimator with its own values."""
+    from sklearn.base import ClassifierMixin
+
+    where = f"model.estimator={model.estimator}"
+    found = find(model.estimator, "model.estimator")
+    lacking = [m for m in ("fit", "predict", "get_params") if not hasattr(found, m)]
+    if lacking:
+        raise ConfigError(f"{where}: must be an estimator, but has no {', '.join(lacking)}")
+    if issubclass(found, ClassifierMixin):
+        raise ConfigError(f"{where}: must be a regressor, but it is a classifier")
+    try:
+        return found()
+    except TypeError as error:
+        raise ConfigError(f"{where}: cannot be made without arguments: {error}") from None
+
+
+def _training_faults(model: ModelConfig) -> list[str]:
+    """Give what keeps the way of training from training this family."""
+    from popsearch.models.once import FittedOnce
+    from popsearch.models.stages import Stages
+
+    where = f"model.training={model.training}"
+    try:
+        way = find(model.training, "model.training")
+    except ConfigError as error:
+        return list(error.faults)
+    lacking = [m for m in ("advance", "drop", "model", "refit") if not hasattr(way, m)]
+    if lacking:
+        return [f"{where}: must be a way of training, but has no {', '.join(lacking)}"]
+    if inspect.isabstract(way) or getattr(way, "_is_protocol", False):
+        return [f"{where}: is only what ways of training have in common; name one of them"]
+    for base, kind in ((FittedOnce, "rows"), (Stages, "stages")):
+        if issubclass(way, base) and model.steps.kind != kind:
+            name = way.__name__
+            return [f"model.steps.kind must be {kind} for {name}, but got {model.steps.kind}"]
+    return []
+
+
+def _named_twice(model: ModelConfig) -> list[str]:
+    """Give every parameter that two parts of the configuration would set."""
+    twice = [name for name in model.space if name in model.fixed]
+    found = [
+        f"model.fixed.{name} is also in model.space; remove one of them (~model.fixed.{name})"
+        for name in twice
+    ]
+    if isinstance(model.steps, StageSteps):
+        name = model.steps.param
+        found += [
+            f"model.{part}.{name} is also model.steps.param, which the training counts up to "
+            f"model.steps.budget; remove it (~model.{part}.{name})"
+            for part, names in (("fixed", model.fixed), ("space", model.space))
+            if name in names
+        ]
+    return found
+
+
+def _why_not(module_name: str, error: Exception) -> str:
+    """Give the reason why a module cannot be imported."""
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    if missing is None:
+        return f"cannot be imported: {type(error).__name__}: {error}"
+    if not f"{module_name}.".startswith(f"{missing}."):
+        return f"needs {missing}, which is not installed"
+    parent, _, last = missing.rpartition(".")
+    folders = getattr(importlib.import_module(parent), "__path__", []) if parent else []
+    near = did_you_mean(last, [module.name for module in pkgutil.iter_modules(folders)])
+    return f"there is no module {missing}{near}"
+
+
 def _ends(param: Param) -> dict[str, Scalar]:
+    """Give the outermost values of a parameter, or all its choices, by their keys."""
     if isinstance(param, CategoricalParam):
-        return {f"choices[{i}]": value for i, value in enumerate(param.choices)}
-    return {"low": param.low, "high": param.high}
+        return {f".choices[{i}]": value for i, value in enumerate(param.choices)}
+    return {".low": param.low, ".high": param.high}
 
 
 def _refusal(estimator: Any, params: Params) -> str:

@@ -1,0 +1,120 @@
+"""What a person reads at the end: the result in one table, and what to type next."""
+
+import os
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from popsearch.config import MlflowTracking, Tracking
+
+if TYPE_CHECKING:
+    from popsearch.run import Result
+
+
+def show(console: Console, result: "Result") -> None:
+    """Print why the search stopped, the best trial and its scores."""
+    if result.stopped_by != "n_trials":
+        console.print(f"stopped by {result.stopped_by}", style="yellow")
+    if result.best_trial is None:
+        console.print(f"no complete trial yet ({_counts(result) or 'none ended'})")
+    else:
+        console.print(_table(result))
+    floor, test = result.floor_mse, result.test_mse
+    if floor is not None and test is not None and test < floor:
+        console.print(
+            "the test MSE is below what a perfect model reaches on these rows: look for a leak",
+            style="bold red",
+        )
+
+
+def show_next(
+    console: Console, result: "Result", command: str, n_trials: int, tracking: Tracking, page: str
+) -> None:
+    """Print where to look at the trials, and how to go on.
+
+    Parameters
+    ----------
+    command
+        What was typed, which continues the study.
+    page
+        Where the runs are shown, below the address of MLflow's server.
+    """
+    # `uv run` puts the environment on the path for one command only.
+    prefix = "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+    if isinstance(tracking, MlflowTracking) and page:
+        server, address = _server(tracking.uri)
+        words = Text("compare trials  ", "dim")
+        if server:
+            words.append(prefix + server, "bold").append(", then open ")
+        console.print(words.append(f"{address}/{page}"))
+    label, again = "go on", command
+    if result.stopped_by == "n_trials" and result.best_trial is not None:
+        words_typed = [w for w in command.split(" ") if not w.startswith("n_trials=")]
+        label, again = "search further", " ".join([*words_typed, f"n_trials={2 * n_trials}"])
+    console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))
+
+
+def compare(console: Console, results: "list[Result]") -> None:
+    """Print the studies of a sweep side by side, best validation score first."""
+    table = Table(box=None, padding=(0, 2, 0, 0), title="all studies of this sweep")
+    table.add_column("model", style="bold")
+    for name in ("validation MSE", "test MSE", "test MAE", "trials", "time"):
+        table.add_column(name, justify="right")
+    for r in sorted(results, key=lambda r: float("inf") if r.val_mse is None else r.val_mse):
+        figures = [
+            "-" if value is None else f"{value:.{digits}f}"
+            for value, digits in ((r.val_mse, 2), (r.test_mse, 2), (r.test_mae, 3))
+        ]
+        table.add_row(r.model, *figures, str(sum(r.n_trials.values())), duration(r.duration_s))
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Give a time span as a person says it."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _table(result: "Result") -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("trials", _counts(result))
+    for name, value in (result.best_params or {}).items():
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        table.add_row(f"best {name}", Text(shown))
+    table.add_row("best step", f"{result.best_step}, {result.best_resource} {result.resource}")
+    table.add_row("validation", _errors(result.val_mse, result.val_mae))
+    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}[/]")
+    if result.mean_mse is not None:
+        table.add_row("mean predictor", f"MSE {result.mean_mse:.2f}")
+    if result.floor_mse is not None:
+        table.add_row("floor", f"MSE {result.floor_mse:.2f}, which no model can beat on these rows")
+    table.add_row("time", duration(result.duration_s))
+    return table
+
+
+def _counts(result: "Result") -> str:
+    return ", ".join(f"{n} {state}" for state, n in result.n_trials.items() if n)
+
+
+def _errors(mse: float | None, mae: float | None) -> str:
+    return "not opened" if mse is None or mae is None else f"MSE {mse:.2f}   MAE {mae:.3f}"
+
+
+def _server(uri: str) -> tuple[str, str]:
+    """Give the command that serves the runs, empty where a server runs, and its address."""
+    if uri.startswith("http"):
+        return "", uri.rstrip("/")
+    command = (
+        "mlflow ui" if uri == "sqlite:///mlflow.db" else f"mlflow ui --backend-store-uri {uri}"
+    )
+    return command, "http://127.0.0.1:5000"

@@ -1,0 +1,79 @@
+"""The help page: what can be typed, with every family and choice there is."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+_PACKAGED = Path(__file__).parent / "conf"
+CONF = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
+"""Our configuration: inside the package where it was installed, beside it in a checkout."""
+
+GROUPS = ("model", "data", "features", "sampler", "pruner", "storage", "tracking", "experiment")
+
+HELP = """\
+popsearch: hyperparameter search and experiment tracking for tabular regression
+
+Usage
+  python -m popsearch [model=FAMILY] [data=SOURCE] [KEY=VALUE ...]
+
+Examples
+  python -m popsearch model=gbr                                  tune one family on demo data
+  python -m popsearch model=gbr data=tracks data.path=tracks.csv n_trials=50
+  python -m popsearch -m model=ridge,gbr,hist_gbr                compare families
+
+The same command again continues the study up to n_trials; `mlflow ui` shows every trial.
+{groups}
+Settings
+  n_trials=20          trials wanted in total
+  timeout=600          seconds for the search
+  seed=777             of sampler and models
+  split.test_size=0.3  split.val_size=0.3  split.seed=777
+  model.space.max_depth.high=12   any value of the configuration; see it with --cfg job
+
+Options
+  -m, --multirun       one study for every combination of KEY=A,B,C
+  --cfg job            print the configuration and stop
+  --config-dir DIR     look in DIR/model, DIR/data, ... too, for configurations of your own
+  --hydra-help         more options
+"""
+
+
+def wants_help(argv: Sequence[str]) -> bool:
+    """Tell whether the help page was asked for."""
+    return any(word in ("-h", "--help") for word in argv)
+
+
+def wants_a_look(argv: Sequence[str]) -> bool:
+    """Tell whether Hydra is only asked to show something, such as the configuration."""
+    looks = (
+        "--cfg",
+        "-c",
+        "--info",
+        "-i",
+        "--hydra-help",
+        "--version",
+        "--shell-completion",
+        "-sc",
+    )
+    return any(word.partition("=")[0] in looks for word in argv)
+
+
+def page(argv: Sequence[str]) -> str:
+    """Give the help page, each choice with its first comment; also those of ``--config-dir``."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd", nargs="?")
+    own = parser.parse_known_args(list(argv))[0].config_dir
+    folders = [CONF, *([Path(own)] if own else [])]
+    text = ""
+    for group in GROUPS:
+        files = sorted(file for folder in folders for file in (folder / group).glob("*.yaml"))
+        text += f"\n{group}=\n"
+        text += "".join(f"  {file.stem:<20} {_first_comment(file)}\n" for file in files)
+    return HELP.format(groups=text)
+
+
+def _first_comment(file: Path) -> str:
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ")
+    return ""

@@ -1,0 +1,226 @@
+"""The straight line as a whole, on small demo tables."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from agreement import assert_agree
+from sklearn.linear_model import Ridge
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from popsearch import finish
+from popsearch.interrupt import Interrupts
+from popsearch.plan import prepare
+from popsearch.run import Result, run
+
+SMALL = ("model=ridge", "data.rows=600", "n_trials=4")
+
+
+class Fragile(Ridge):  # type: ignore[misc]
+    """A ridge regression that cannot be fitted with a small penalty."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        """Fit, or fail as a library does."""
+        if self.alpha < 10:
+            raise ArithmeticError(f"singular matrix at alpha={self.alpha:g}")
+        return super().fit(X, y)
+
+
+def test_the_result_is_that_of_scikit_learn_by_hand(compose: Any, workdir: Path) -> None:
+    """Validation and test errors are those of the pipeline one would write oneself."""
+    cfg = compose(*SMALL)
+    result, plan = run(cfg, workdir, ""), prepare(cfg)
+    X, y, rows = plan.table.X.to_numpy(), plan.table.y, plan.split
+    assert result.best_params is not None
+    pipeline = make_pipeline(MinMaxScaler(), Ridge(alpha=result.best_params["alpha"]))
+    val = pipeline.fit(X[rows.train], y[rows.train]).predict(X[rows.val])
+    assert result.val_mse == pytest.approx(mean_squared_error(y[rows.val], val), rel=1e-9)
+    assert result.val_mae == pytest.approx(mean_absolute_error(y[rows.val], val), rel=1e-9)
+    known = np.concatenate([rows.train, rows.val])
+    test = pipeline.fit(X[known], y[known]).predict(X[rows.test])
+    assert result.test_mse == pytest.approx(mean_squared_error(y[rows.test], test), rel=1e-9)
+    assert result.test_mae == pytest.approx(mean_absolute_error(y[rows.test], test), rel=1e-9)
+    assert result.test_r2 == pytest.approx(r2_score(y[rows.test], test), rel=1e-9)
+    mean = np.full(len(rows.test), y[known].mean())
+    assert result.mean_mse == pytest.approx(mean_squared_error(y[rows.test], mean), rel=1e-9)
+    assert plan.table.true_mean is not None
+    floor = mean_squared_error(y[rows.test], plan.table.true_mean[rows.test])
+    assert result.floor_mse == pytest.approx(floor, rel=1e-9)
+
+
+def test_result_json_says_what_the_search_came_to(compose: Any, workdir: Path) -> None:
+    """The file for scripts holds every promised field, with the values of the result."""
+    result = run(compose(*SMALL), workdir, "")
+    found = json.loads((workdir / "result.json").read_text())
+    promised = {"study", "model", "data", "fingerprint", "n_trials", "best_params", "best_step",
+                "val_mse", "val_mae", "test_mse", "test_mae", "mlflow_run_id", "duration_s"}  # fmt: skip
+    assert promised <= set(found)
+    assert found == {**vars(result), "n_trials": dict(result.n_trials)}
+    assert sum(found["n_trials"].values()) == 4
+
+
+def test_the_stored_model_predicts_the_test_rows(compose: Any, workdir: Path) -> None:
+    """The MLflow model loads by itself, takes the table's columns, and has the test score."""
+    cfg = compose("model=hist_gbr", "data.rows=600", "n_trials=2")
+    result = run(cfg, workdir, "")
+    mlflow.set_tracking_uri(f"sqlite:///{workdir}/mlflow.db")
+    (model,) = mlflow.search_logged_models(experiment_ids=["1"], output_format="list")
+    assert model.source_run_id == result.mlflow_run_id
+    loaded = mlflow.pyfunc.load_model(model.model_uri)
+    plan = prepare(cfg)
+    X, y = plan.open_test()
+    assert mean_squared_error(y, loaded.predict(X)) == pytest.approx(result.test_mse)
+    assert loaded.metadata.signature.inputs.input_names() == list(plan.table.X.columns)
+    files = [p.suffix for p in Path(model.artifact_location).rglob("*")]
+    assert ".skops" in files
+    assert ".pkl" not in files
+
+
+def test_the_same_command_again_adds_nothing(
+    compose: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished study is reported again: no new trial, and the test rows stay closed."""
+    cfg = compose(*SMALL)
+    first = run(cfg, workdir, "")
+    monkeypatch.setattr(finish, "mse", lambda residuals: pytest.fail("opened the test rows"))
+    again = run(cfg, workdir, "")
+    assert {**vars(again), "duration_s": 0} == {**vars(first), "duration_s": 0}
+    assert_agree(workdir, first.study, 4)
+
+
+def test_n_trials_is_the_total_wanted(compose: Any, workdir: Path) -> None:
+    """More trials continue the study; fewer than there are run nothing."""
+    sizes = [
+        sum(run(compose(*SMALL, f"n_trials={n}"), workdir, "").n_trials.values()) for n in (2, 5, 3)
+    ]
+    assert sizes == [2, 5, 5]
+
+
+def test_a_better_winner_is_scored_anew(compose: Any, workdir: Path) -> None:
+    """When more trials find a better one, that one is refitted and scored on the test rows."""
+    cfg = "model=ridge", "data.rows=600", "model.known_good=[{alpha: 10000.0}, {alpha: 1.0}]"
+    first = run(compose(*cfg, "n_trials=1"), workdir, "")
+    second = run(compose(*cfg, "n_trials=2"), workdir, "")
+    assert (first.best_trial, second.best_trial) == (0, 1)
+    assert first.test_mse != second.test_mse
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "data.rows=601",
+        "data.seed=1",
+        "split.seed=1",
+        "split.val_size=0.2",
+        "features.columns=[year,tempo]",
+        "model.space.alpha.high=10",
+        "model.scaler=none",
+        "+model.fixed.fit_intercept=false",
+        "seed=1",
+        "model=lasso",
+    ],
+)
+def test_what_cannot_be_compared_is_another_study(other: str, compose: Any) -> None:
+    """Data, split, features, space and fixed values each change the study's name."""
+    name = prepare(compose(*SMALL)).study_name
+    overrides = [o for o in SMALL if not other.startswith(o.split("=")[0] + "=")]
+    assert prepare(compose(*overrides, other)).study_name != name
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["n_trials=9", "timeout=5", "sampler=random", "pruner=none", "tracking=none",
+     "storage.url=sqlite:///other.db", "model.known_good=[]"],
+)  # fmt: skip
+def test_what_only_steers_the_search_is_the_same_study(
+    other: str, compose: Any, workdir: Path
+) -> None:
+    """How long, by whom and in which order points are tried does not change the name."""
+    assert prepare(compose(*SMALL, other)).study_name == prepare(compose(*SMALL)).study_name
+
+
+def test_failed_trials_do_not_stop_the_search(compose: Any, workdir: Path) -> None:
+    """A trial that raises is recorded with its reason; the others decide."""
+    cfg = compose(*SMALL, f"model.estimator={__name__}.Fragile", "n_trials=6", "sampler=grid")
+    result = run(cfg, workdir, "")
+    assert result.n_trials["failed"] >= 2
+    assert result.n_trials["complete"] >= 1
+    assert result.best_params is not None
+    assert result.best_params["alpha"] >= 10
+    client = mlflow.MlflowClient(f"sqlite:///{workdir}/mlflow.db")
+    failed = client.search_runs(["1"], "tags.`popsearch.state` = 'failed'")
+    assert len(failed) == result.n_trials["failed"]
+    assert failed[0].data.tags["popsearch.reason"].startswith("ArithmeticError: singular matrix")
+    assert [f.path for f in client.list_artifacts(failed[0].info.run_id)] == ["traceback.txt"]
+
+
+def test_a_search_without_a_winner_says_so(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where every trial fails there is no score, no model, and no traceback."""
+    cfg = compose(*SMALL, f"model.estimator={__name__}.Fragile", "model.space.alpha.high=5")
+    result = run(cfg, workdir, "")
+    assert result.n_trials == {"complete": 0, "pruned": 0, "failed": 4}
+    assert result.best_params is None
+    assert result.test_mse is None
+    assert "no complete trial yet (4 failed)" in capsys.readouterr().out
+
+
+def test_a_space_with_one_point_is_tried_once(compose: Any, workdir: Path) -> None:
+    """Where nothing can be varied one trial is all there is."""
+    result = run(compose("model=linear", "data.rows=600", "n_trials=9"), workdir, "")
+    assert result.n_trials == {"complete": 1, "pruned": 0, "failed": 0}
+
+
+def test_the_same_seed_gives_the_same_result(compose: Any, tmp_path: Path, workdir: Path) -> None:
+    """Two searches from nothing with one seed have the same trials, scores and winner."""
+
+    def search(name: str) -> Result:
+        cfg = compose("model=gbr", "data.rows=600", "n_trials=6", "tracking=none",
+                      "model.steps.budget=30", f"storage.url=sqlite:///{name}.db")  # fmt: skip
+        return run(cfg, workdir, "")
+
+    a, b = search("a"), search("b")
+    assert {**vars(a), "duration_s": 0} == {**vars(b), "duration_s": 0}
+
+
+def test_a_score_below_the_floor_is_called_a_leak(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test error that no honest model can reach is pointed out."""
+    monkeypatch.setattr(finish, "_floor", lambda plan: 1e9)
+    run(compose(*SMALL), workdir, "")
+    assert "look for a leak" in capsys.readouterr().out
+
+
+def test_the_time_limit_does_not_cut_the_end(compose: Any, workdir: Path) -> None:
+    """When the time is over the winner so far is still refitted and scored."""
+    result = run(compose(*SMALL, "n_trials=100000", "timeout=2", "tracking=none"), workdir, "")
+    assert result.stopped_by == "timeout"
+    assert result.test_mse is not None
+
+
+def test_an_interrupt_waits_for_a_safe_moment() -> None:
+    """A signal between trainings is kept until the next check; in a training it comes at once."""
+    import os
+    import signal
+
+    from popsearch.interrupt import Interrupted
+
+    with Interrupts(None) as interrupts:
+        os.kill(os.getpid(), signal.SIGTERM)  # a database is being written: nothing happens
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            interrupts.check()
+    reached = []
+    with Interrupts(None) as interrupts, pytest.raises(Interrupted, match="Ctrl-C"):
+        with interrupts.allowed():
+            with interrupts.held():
+                os.kill(os.getpid(), signal.SIGINT)
+                reached.append("held")
+            reached.append("after")
+    assert reached == ["held"]
