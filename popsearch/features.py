@@ -23,7 +23,7 @@ def build(cfg: FeaturesConfig, scaler: str) -> "ColumnTransformer":
     from sklearn.preprocessing import MinMaxScaler
 
     step = MinMaxScaler() if scaler == "minmax" else "passthrough"
-    return ColumnTransformer([(cfg.name, step, list(cfg.columns))])
+    return ColumnTransformer([("columns", step, list(cfg.columns))])
 
 
 def faults(cfg: FeaturesConfig, table: Table) -> list[str]:

@@ -5,10 +5,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from popsearch import data, features, models, space, study, tracking
+from popsearch import data, features, models, space, sqlite, study, tracking
 from popsearch.config import (
     Config,
     Data,
@@ -152,7 +151,7 @@ def faults(sections: Mapping[str, Any]) -> list[str]:
     if "data" in sections:
         found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
     if "storage" in sections:
-        found += _storage_faults(sections["storage"].url)
+        found += sqlite.faults(sections["storage"].url, "storage.url")
     if "tracking" in sections:
         found += tracking.faults(sections["tracking"])
     return found
@@ -184,16 +183,3 @@ def _data_faults(
         except PopsearchError as error:
             found += error.faults
     return found
-
-
-def _storage_faults(url: str) -> list[str]:
-    where, path = f"storage.url={url}", Path(url.removeprefix("sqlite:///").partition("?")[0])
-    if path.is_dir():
-        return [f"{where}: must be a file, but it is a folder; add a name, as in {path}/optuna.db"]
-    if not path.parent.is_dir():
-        return [f"{where}: the folder {path.parent} does not exist; create it first"]
-    if path.is_file():
-        with path.open("rb") as file:
-            if file.read(16) not in (b"", b"SQLite format 3\0"):
-                return [f"{where}: the file is there and is no SQLite database; name another"]
-    return []

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import provenance
-from popsearch.config import Config
+from popsearch import provenance, sqlite
+from popsearch.config import Config, MlflowTracking
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import Plan, prepare
@@ -86,6 +86,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 stopped_by = stop.reason
         result = _result(plan, study, scores, stopped_by, run_id, time.monotonic() - started)
         tracker.close_study(*provenance.ending(result))
+    sqlite.tidy(cfg.storage.url)
+    if isinstance(cfg.tracking, MlflowTracking):
+        sqlite.tidy(cfg.tracking.uri)
     (run_dir / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
     terminal.closing(result, tracker.page)
     return result

@@ -20,10 +20,13 @@ class Space:
         By name, a parameter after the one its condition names.
     known_good
         Complete sets: every parameter that exists under its conditions, and no other.
+    left_out
+        A line for each known-good set that lies outside, as one does in a narrowed space.
     """
 
     params: Mapping[str, Param]
     known_good: tuple[Params, ...]
+    left_out: tuple[str, ...] = ()
 
     def active(self, params: Mapping[str, Scalar]) -> Iterator[str]:
         """Give the names of the parameters that exist, given the values so far.
@@ -68,29 +71,43 @@ def read(
         The estimator's own values, for what a known-good set leaves out.
     """
     ordered, faults = _order(params)
-    sets = []
+    sets: list[Params] = []
+    left_out: list[str] = []
     for i, given in enumerate(known_good):
         where = f"model.known_good[{i}]"
+        unknown = [name for name in given if name not in params and name not in defaults]
         faults += [
-            f"{where}.{name} is not in model.space{did_you_mean(name, params)}"
-            for name in given
-            if name not in params
+            f"{where}.{name} is not in model.space{did_you_mean(name, params)}" for name in unknown
         ]
-        full: Params = {}
-        for name, param in ordered.items():
-            if not holds(param, full):
-                if name in given:
-                    faults.append(f"{where}.{name} exists only {_condition(param)}; remove it")
-                continue
-            if name not in given and name not in defaults:
-                continue  # not a parameter of the estimator, which is told elsewhere
-            value = given.get(name, defaults.get(name))
-            if not contains(param, value):
-                came = f"{value!r}" if name in given else f"the estimator's default, {value!r}"
-                faults.append(f"{where}.{name} must be {_range(param)}, but got {came}")
-            full[name] = value
-        sets.append(full)
-    return Space(ordered, tuple(sets)), faults
+        full, why_not = _complete(ordered, given, defaults)
+        if why_not:
+            left_out.append(f"{where} is left out: {why_not}")
+        elif not unknown:
+            sets.append(full)
+    return Space(ordered, tuple(sets), tuple(left_out)), faults
+
+
+def _complete(
+    params: Mapping[str, Param], given: Params, defaults: Mapping[str, Scalar]
+) -> tuple[Params, str]:
+    """Give a set with the defaults it leaves out, and why it is not in the space, if so."""
+    full: Params = {}
+    for name in given:
+        if name not in params and name in defaults:
+            return full, f"{name} is not in model.space"
+    for name, param in params.items():
+        if not holds(param, full):
+            if name in given:
+                return full, f"{name} exists only {_condition(param)}"
+            continue
+        if name not in given and name not in defaults:
+            continue  # not a parameter of the estimator, which is told elsewhere
+        value = given.get(name, defaults.get(name))
+        if not contains(param, value):
+            came = f"{value!r}" if name in given else f"the estimator's default, {value!r}"
+            return full, f"{name} must be {_range(param)}, but got {came}"
+        full[name] = value
+    return full, ""
 
 
 def holds(param: Param, params: Mapping[str, Scalar]) -> bool:

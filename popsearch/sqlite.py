@@ -29,30 +29,26 @@ def absolute(url: str) -> str:
     return PREFIX + str(Path(url.removeprefix(PREFIX)).absolute())
 
 
-def faults(url: str, where: str) -> list[str]:
-    """Give what keeps a SQLite address from being opened; creates nothing.
-
-    Parameters
-    ----------
-    where
-        The setting that holds the address, for the message.
-    """
-    file = Path(url.removeprefix(PREFIX))
+def faults(url: str, setting: str) -> list[str]:
+    """Give what keeps a SQLite address from being opened; creates nothing."""
+    where, file = f"{setting}={url}", Path(url.removeprefix(PREFIX).partition("?")[0])
+    if file.is_dir():
+        return [f"{where}: must be a file, but it is a folder; add a name, as in {file}/optuna.db"]
     if not file.parent.is_dir():
-        return [f"{where}={url}: the folder {file.parent} does not exist; create it first"]
-    if not file.exists():
-        return []
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True)
-        ) as db:
-            db.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.Error as error:
-        return [
-            f"{where}={url}: must be a SQLite database that can be written to, but: {error}; "
-            "move the file away or choose another"
-        ]
+        return [f"{where}: the folder {file.parent} does not exist; create it first"]
+    if file.is_file():
+        with file.open("rb") as start:
+            if start.read(16) not in (b"", b"SQLite format 3\0"):
+                return [f"{where}: the file is there and is no SQLite database; name another"]
     return []
+
+
+def tidy(url: str) -> None:
+    """Bring what the log holds into the file, so that the file by itself is whole."""
+    file = Path(url.removeprefix(PREFIX))
+    if url.startswith(PREFIX) and file.is_file():
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _on_connect(connection: Any, _record: Any) -> None:

@@ -52,6 +52,8 @@ class Terminal:
         if self._done:
             where += f", continued after {self._done} of {wanted:.0f} trials"
         self._console.print(where, style="dim")
+        for line in self._plan.space.left_out:
+            self._console.print(line, style="dim", markup=False)
         if wanted < self._plan.cfg.n_trials:
             self._console.print(
                 f"the space has only {wanted:.0f} points, so {wanted:.0f} trials are all there is",

@@ -53,7 +53,6 @@ BAD: list[tuple[str, list[str]]] = [
     ("~n_trials", ["n_trials is required; give n_trials=..."]),
     ("~timeout", ["~timeout: timeout cannot be removed; give it another value, timeout=..."]),
     ("~model", ["model is required; give model=..."]),
-    ("model=ridge ~model.space.alpha", ["known_good[0].alpha is", "known_good[1].alpha is not in"]),
     # Files and folders.
     ("--config-dir nope", ["--config-dir nope: there is no such folder"]),
     ("--config-path /nope", ["--config-path /nope: there is no such folder"]),
@@ -107,11 +106,11 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "model=gbr model.space.loss.choices=[hubber]",
-        ["choices[0]: The 'loss'", "but got 'huber'", "default, 'squared"],
+        ["choices[0]: The 'loss'", "but got 'huber'"],
     ),
     ("model=gbr model.space.alpha.when.param=los", ["los is not in model.space; did you mean los"]),
     ("model=gbr sampler=grid", ["sampler=grid cannot search conditional parameters"]),
-    ("model=ridge model.known_good=[{alpha:1e9}]", ["known_good[0].alpha must be a number from"]),
+    ("model=ridge model.known_good=[{alpa:1}]", ["known_good[0].alpa is not in model.space; did"]),
     # Several kinds at once.
     (
         "model=gbr n_trials=0 data.rows=3 model.fixed.random_stat=3 split.val_size=1.2 "

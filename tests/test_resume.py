@@ -15,10 +15,10 @@ import mlflow.sklearn  # noqa: F401  imported here, so that the killed processes
 import pytest
 import sklearn.linear_model  # noqa: F401
 import skops.io  # noqa: F401
-from agreement import assert_agree
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from agreement import assert_agree
 from popsearch import data, run, sqlite
 from popsearch.plan import prepare
 
@@ -27,7 +27,7 @@ STRIDE = 4  # every fourth write; all of them are killed with POPSEARCH_KILL_ALL
 
 
 def run_killed_at(write: int, cfg: Any, folder: Path) -> bool:
-    """Run in a process of its own that kills itself before a database write: did it die?"""
+    """Run in a process that kills itself before a database write; tell whether it did."""
     pid = os.fork()
     if pid == 0:
         count = itertools.count(1)

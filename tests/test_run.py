@@ -1,20 +1,22 @@
 """The straight line as a whole, on small demo tables."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
-from agreement import assert_agree
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
+from agreement import assert_agree
 from popsearch import finish
-from popsearch.interrupt import Interrupts
+from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import prepare
 from popsearch.run import Result, run
 
@@ -57,8 +59,8 @@ def test_result_json_says_what_the_search_came_to(compose: Any, workdir: Path) -
     """The file for scripts holds every promised field, with the values of the result."""
     result = run(compose(*SMALL), workdir, "")
     found = json.loads((workdir / "result.json").read_text())
-    promised = {"study", "model", "data", "fingerprint", "n_trials", "best_params", "best_step",
-                "val_mse", "val_mae", "test_mse", "test_mae", "mlflow_run_id", "duration_s"}  # fmt: skip
+    promised = {"study", "model", "data", "fingerprint", "n_trials", "best_params", "best_step"}
+    promised |= {"val_mse", "val_mae", "test_mse", "test_mae", "mlflow_run_id", "duration_s"}
     assert promised <= set(found)
     assert found == {**vars(result), "n_trials": dict(result.n_trials)}
     assert sum(found["n_trials"].values()) == 4
@@ -207,20 +209,19 @@ def test_the_time_limit_does_not_cut_the_end(compose: Any, workdir: Path) -> Non
 
 def test_an_interrupt_waits_for_a_safe_moment() -> None:
     """A signal between trainings is kept until the next check; in a training it comes at once."""
-    import os
-    import signal
-
-    from popsearch.interrupt import Interrupted
-
     with Interrupts(None) as interrupts:
         os.kill(os.getpid(), signal.SIGTERM)  # a database is being written: nothing happens
         with pytest.raises(Interrupted, match="SIGTERM"):
             interrupts.check()
     reached = []
-    with Interrupts(None) as interrupts, pytest.raises(Interrupted, match="Ctrl-C"):
+
+    def train() -> None:
         with interrupts.allowed():
             with interrupts.held():
                 os.kill(os.getpid(), signal.SIGINT)
                 reached.append("held")
             reached.append("after")
+
+    with Interrupts(None) as interrupts, pytest.raises(Interrupted, match="Ctrl-C"):
+        train()
     assert reached == ["held"]

@@ -20,11 +20,13 @@ FAMILIES = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 
 
 def open_study(cfg: Config, name: str = "study") -> Study:
+    """Open the study of a configuration, as a new process would."""
     plan = prepare(cfg)
     return Study(cfg, name, plan.space, plan.n_steps)
 
 
 def end(study: Study, asked: Asked, val_mse: float = 1.0) -> None:
+    """Tell that a trial is complete."""
     study.tell(asked, "complete", {"val_mse": val_mse, "best_resource": 1, "best_step": 1})
 
 
@@ -41,6 +43,7 @@ def run(study: Study, n: int) -> list[Asked]:
 
 
 def key(asked: Asked) -> str:
+    """Give a trial's point as one word."""
     return repr(sorted(asked.params.items()))
 
 

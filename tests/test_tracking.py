@@ -23,6 +23,7 @@ def record(name: str) -> StudyRecord:
 
 
 def outcome(n_steps: int, **more: Any) -> Outcome:
+    """Give how a trial went that got better with every step."""
     curve = [Point(10 * i, 1.0 / i, 2.0 / i, 3.0 / i, 4.0 / i) for i in range(1, n_steps + 1)]
     return Outcome(curve=curve, best_step=n_steps, fit_s=0.5, **more)
 
@@ -160,9 +161,9 @@ def test_a_broken_database_is_told_at_once(workdir: Path) -> None:
 def test_a_store_that_breaks_on_the_way_is_one_line(tracker: MlflowTracker) -> None:
     """What MLflow raises is told in one line with the address and what to do."""
     cfg = MlflowTracking(name="mlflow", uri=URI)
-    with pytest.raises(StorageError, match=f"tracking.uri={URI}: cannot be written to"):
-        with tracking.tracking_errors(cfg):
-            tracker.close("no-such-run", "")
+    expected = pytest.raises(StorageError, match=f"tracking.uri={URI}: cannot be written to")
+    with expected, tracking.tracking_errors(cfg):
+        tracker.close("no-such-run", "")
 
 
 def test_the_old_file_store_is_refused_with_the_way_out(workdir: Path) -> None:

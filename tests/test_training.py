@@ -43,6 +43,12 @@ def plain_fit(plan: Plan, params: Params, resource: int, rows: Rows) -> Any:
     return estimator.build(plan.cfg.model, params, **more).fit(rows.X_train, rows.y_train)
 
 
+def test_all_known_good_sets_are_in_the_space(plan: Plan) -> None:
+    """The shipped sets fit the shipped space: none is left out."""
+    assert plan.space.left_out == ()
+    assert len(plan.space.known_good) == len(plan.cfg.model.known_good) > 0
+
+
 def test_resources_rise_to_the_budget(plan: Plan) -> None:
     """Steps use more and more of the resource, and the last one all of it."""
     training = plan.training([plan.space.known_good[0]])

@@ -95,24 +95,19 @@ def _unfitted(model: ModelConfig) -> Any:
 
 def _training_faults(model: ModelConfig) -> list[str]:
     """Give what keeps the way of training from training this family."""
-    from popsearch.models.once import FittedOnce
-    from popsearch.models.stages import Stages
-
     where = f"model.training={model.training}"
     try:
         way = find(model.training, "model.training")
     except ConfigError as error:
         return list(error.faults)
-    lacking = [m for m in ("advance", "drop", "model", "refit") if not hasattr(way, m)]
-    if lacking:
-        return [f"{where}: must be a way of training, but has no {', '.join(lacking)}"]
     if inspect.isabstract(way) or getattr(way, "_is_protocol", False):
         return [f"{where}: is only what ways of training have in common; name one of them"]
-    for base, kind in ((FittedOnce, "rows"), (Stages, "stages")):
-        if issubclass(way, base) and model.steps.kind != kind:
-            name = way.__name__
-            return [f"model.steps.kind must be {kind} for {name}, but got {model.steps.kind}"]
-    return []
+    needed = ("advance", "drop", "model", "refit", "steps_kind", "keeps_best")
+    lacking = [name for name in needed if not hasattr(way, name)]
+    if lacking:
+        return [f"{where}: must be a way of training, but has no {', '.join(lacking)}"]
+    kind, came = way.steps_kind, model.steps.kind
+    return [f"model.steps.kind must be {kind} for {way.__name__}, but got {came}"] * (kind != came)
 
 
 def _named_twice(model: ModelConfig) -> list[str]:

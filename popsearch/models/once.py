@@ -1,7 +1,7 @@
 """Models that are fitted once: their steps are rungs of rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class FittedOnce:
     """
 
     keeps_best: ClassVar[bool] = False
+    steps_kind: ClassVar[Literal["rows", "stages"]] = "rows"
 
     def __init__(
         self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True

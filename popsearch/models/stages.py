@@ -8,7 +8,7 @@ without refitting: one ``fit`` per trial, whatever the number of steps.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from greenlet import greenlet
@@ -28,6 +28,7 @@ class Stages(ABC):
     """
 
     keeps_best: ClassVar[bool] = True
+    steps_kind: ClassVar[Literal["rows", "stages"]] = "stages"
 
     def __init__(
         self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True

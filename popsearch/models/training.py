@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,6 +52,9 @@ class Training(Protocol):
     keeps_best: ClassVar[bool]
     """True where every step is a model of its own, so that the best one is kept; false where
     an earlier step is only a cheaper look at the last."""
+
+    steps_kind: ClassVar[Literal["rows", "stages"]]
+    """The kind of steps, as ``model.steps.kind`` names it."""
 
     resources: Sequence[int]
     """What a member has used after each step: stages, trees, epochs or rows."""
