@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from popsearch.command import jobs
-from popsearch.config import parse
+from popsearch.config import Config
 from popsearch.data.demo import FULL_ROWS
+from popsearch.errors import ConfigError
 from popsearch.plan import Plan, prepare
 
 DEFAULT = "../shared/data/tracks.csv.gz"
-HELP = "tracks.csv, plain or packed; demo data of the same size where it is absent"
+HELP = f"tracks.csv, plain or packed (default: {DEFAULT}); demo data where it is absent"
 
 
 def choose(file: Path) -> list[str]:
@@ -21,4 +22,7 @@ def choose(file: Path) -> list[str]:
 
 def plan(*overrides: str) -> Plan:
     """Give the checked plan that a command line with these overrides would search."""
-    return prepare(parse(jobs(overrides)[0]))
+    (job,) = jobs(overrides)
+    if job.faults:
+        raise ConfigError(*job.faults)
+    return prepare(Config(**job.sections))

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from popsearch import usage
+from popsearch import threads, usage
 from popsearch.errors import ConfigError, DataError, PopsearchError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}  # as a shell reports a process tha
 
 def main() -> None:
     """Run what was typed; a mistake ends in clear lines on stderr and exit code 2."""
+    threads.configure()
     argv = sys.argv[1:]
     if usage.wants_help(argv):
         print(usage.page(argv), end="")

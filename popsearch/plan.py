@@ -72,6 +72,11 @@ class Plan:
             y_val=y[split.val],
         )
 
+    @property
+    def n_train_rows(self) -> int:
+        """Number of training rows."""
+        return len(self.split.train)
+
     @cached_property
     def val_variance(self) -> float:
         """Variance of the validation targets."""

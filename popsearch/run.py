@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import provenance, sqlite
+from popsearch import provenance, sqlite, threads
 from popsearch.config import Config, MlflowTracking
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
@@ -65,6 +65,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
     terminal = Terminal(plan, command)
     with (
         Interrupts(cfg.timeout) as interrupts,
+        threads.limited(plan.n_train_rows),
         storage_errors(cfg.storage.url),
         tracking_errors(cfg.tracking),
     ):

@@ -23,7 +23,7 @@ from popsearch import data, run, sqlite
 from popsearch.plan import prepare
 
 OVERRIDES = ("model=ridge", "data.rows=400", "n_trials=3", "pruner=none")
-STRIDE = 4  # every fourth write; all of them are killed with POPSEARCH_KILL_ALL=1
+STRIDE = 6  # every sixth write; all of them are killed with POPSEARCH_KILL_ALL=1
 
 
 def run_killed_at(write: int, cfg: Any, folder: Path) -> bool:

@@ -8,6 +8,7 @@ import optuna
 import psutil
 import pytest
 
+from popsearch import process
 from popsearch.config import Config
 from popsearch.plan import prepare
 from popsearch.space import Params
@@ -151,8 +152,7 @@ def test_a_trial_of_a_live_process_is_left_alone(compose: Any, workdir: Path) ->
 def test_a_trial_of_a_dead_process_is_found(compose: Any, workdir: Path) -> None:
     """A running trial whose process is gone is found, given back once, and tried again."""
     cfg = compose("model=ridge", "data.rows=500")
-    study = open_study(cfg)
-    study._worker = dead_process()
+    study = open_by_the_dead(cfg)
     asked = study.ask()
     after = open_study(cfg)
     (left,) = after.left_behind()
@@ -168,8 +168,7 @@ def test_parameters_that_kill_are_given_up(compose: Any, workdir: Path) -> None:
     cfg = compose("model=ridge", "data.rows=500")
     deadly, deaths = {"alpha": 1.0}, 0
     for _ in range(5):
-        study = open_study(cfg)
-        deaths += run_until(study, deadly)
+        deaths += run_until(open_by_the_dead(cfg), deadly)
         after = open_study(cfg)
         for left in after.left_behind():
             after.give_back(left, "its process died", died=True)
@@ -180,11 +179,9 @@ def test_parameters_that_kill_are_given_up(compose: Any, workdir: Path) -> None:
 def run_until(study: Study, deadly: Params) -> bool:
     """End three trials, unless one of them has the deadly parameters: then die in it."""
     for _ in range(3):
-        mine, study._worker = study._worker, dead_process()
         asked = study.ask()
         if asked.params == deadly:
             return True
-        study._worker = mine
         end(study, asked)
     return False
 
@@ -195,8 +192,7 @@ def test_a_death_while_giving_back_queues_once(compose: Any, workdir: Path) -> N
     writes = ("set_trial_user_attr", "create_new_trial", "set_trial_state_values")
     for i, (write, after) in enumerate(itertools.product(writes, (False, True))):
         name = f"study{i}"
-        study = open_study(cfg, name)
-        study._worker = dead_process()
+        study = open_by_the_dead(cfg, name)
         asked = study.ask()
         with pytest.raises(RuntimeError, match="killed"):
             kill_at(open_study(cfg, name), write, after, asked)
@@ -221,6 +217,13 @@ def kill_at(study: Study, write: str, after: bool, asked: Asked) -> None:
 
     setattr(inner, write, dying)
     study.give_back(asked, "its process died", died=True)
+
+
+def open_by_the_dead(cfg: Config, name: str = "study") -> Study:
+    """Open a study as a process that is gone by now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "identity", dead_process)
+        return open_study(cfg, name)
 
 
 def dead_process() -> str:

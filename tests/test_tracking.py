@@ -153,7 +153,7 @@ def test_a_broken_database_is_told_at_once(workdir: Path) -> None:
     """A tracking database that is no database is told with its address, and left as it was."""
     (workdir / "broken.db").write_text("this is not a database, but long enough to be read")
     (fault,) = tracking.faults(MlflowTracking(name="mlflow", uri="sqlite:///broken.db"))
-    assert fault.startswith("tracking.uri=sqlite:///broken.db: must be a SQLite database")
+    assert "tracking.uri=sqlite:///broken.db: the file is there and is no SQLite" in fault
     (fault,) = tracking.faults(MlflowTracking(name="mlflow", uri="sqlite:///no/such.db"))
     assert "the folder no does not exist" in fault
 

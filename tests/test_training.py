@@ -39,7 +39,7 @@ def plain_fit(plan: Plan, params: Params, resource: int, rows: Rows) -> Any:
     steps = plan.cfg.model.steps
     more = {steps.param: resource} if isinstance(steps, StageSteps) else {}
     if "HistGradientBoosting" in plan.cfg.model.estimator:
-        more |= {"early_stopping": False}
+        more |= {"early_stopping": False}  # else it may take fewer stages than it is given
     return estimator.build(plan.cfg.model, params, **more).fit(rows.X_train, rows.y_train)
 
 
@@ -102,6 +102,18 @@ def test_refit_is_a_plain_fit_of_the_best_step(plan: Plan) -> None:
     assert type(model).__name__ == plan.cfg.model.estimator.rpartition(".")[2]
     plain = plain_fit(plan, params, resource, rows)
     np.testing.assert_allclose(model.predict(rows.X_val), plain.predict(rows.X_val), rtol=1e-9)
+
+
+def test_histogram_boosting_takes_all_stages_of_many_rows(compose: Any) -> None:
+    """Above 10,000 rows, where the library would stop early, a refit takes what was best."""
+    plan = prepare(compose("model=hist_gbr", "data.rows=23000", "model.steps.budget=60"))
+    params, rows = {**plan.space.known_good[0], "learning_rate": 0.5}, plan.rows
+    assert len(rows.y_train) > 10_000
+    model = plan.way.refit(plan.cfg.model, params, 60, rows.X_train, rows.y_train)
+    assert model.n_iter_ == 60
+    training, _ = train(plan, params)
+    ours = training.model(0, 5).predict(rows.X_val)
+    np.testing.assert_allclose(ours, model.predict(rows.X_val), rtol=1e-9)
 
 
 def test_a_dropped_member_keeps_its_steps(plan: Plan) -> None:

@@ -30,6 +30,9 @@ class Stages(ABC):
     keeps_best: ClassVar[bool] = True
     steps_kind: ClassVar[Literal["rows", "stages"]] = "stages"
 
+    settings: ClassVar[Params] = {}
+    """What the estimator must be told so that it takes all stages that it is asked for."""
+
     def __init__(
         self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True
     ) -> None:
@@ -38,7 +41,8 @@ class Stages(ABC):
         steps = model.steps
         self.resources = [*range(steps.every, steps.budget, steps.every), steps.budget]
         self._rows, self._dropped, self._param = rows, False, steps.param
-        self._estimator = estimator.build(model, params, **{steps.param: steps.budget})
+        own = {**self.settings, steps.param: steps.budget}
+        self._estimator = estimator.build(model, params, **own)
         self._run = greenlet(self._fit)
 
     def advance(self) -> Scores:
@@ -69,7 +73,8 @@ class Stages(ABC):
     ) -> Any:
         """Fit with the number of stages that was best."""
         assert isinstance(model.steps, StageSteps)
-        return estimator.build(model, params, **{model.steps.param: resource}).fit(X, y)
+        own = {**cls.settings, model.steps.param: resource}
+        return estimator.build(model, params, **own).fit(X, y)
 
     def _reached(
         self,
@@ -121,6 +126,9 @@ class GradientBoosting(Stages):
 class HistGradientBoosting(Stages):
     """scikit-learn's HistGradientBoostingRegressor, after LightGBM (Ke et al., 2017)."""
 
+    # Its default would hold back a tenth of more than 10,000 rows and stop by itself.
+    settings: ClassVar[Params] = {"early_stopping": False}
+
     def _fit(self) -> None:
         rows = self._rows
         self._estimator = _Watched(
@@ -130,9 +138,8 @@ class HistGradientBoosting(Stages):
         self._estimator.fit(rows.X_train, rows.y_train, X_val=rows.X_val, y_val=rows.y_val)
 
     def _cut(self, n_stages: int) -> Any:
-        model = HistGradientBoostingRegressor(
-            **{**self._estimator.get_params(), "early_stopping": False, self._param: n_stages}
-        )
+        own = {**self.settings, self._param: n_stages}
+        model = HistGradientBoostingRegressor(**{**self._estimator.get_params(), **own})
         state = {k: v for k, v in vars(self._estimator).items() if k not in vars(model)}
         del state["reached"]
         vars(model).update(state)

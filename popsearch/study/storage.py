@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Container, Sequence
 from typing import Any
 
+import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -24,10 +25,12 @@ class SnapshotStorage(BaseStorage):
     ----------
     inner
         The storage that keeps the study.
+    marks
+        User attributes that every new trial carries from the moment it exists.
     """
 
-    def __init__(self, inner: BaseStorage) -> None:
-        self._inner = inner
+    def __init__(self, inner: BaseStorage, marks: dict[str, Any]) -> None:
+        self._inner, self._marks = inner, marks
         self._trials: dict[int, list[FrozenTrial]] = {}  # by study id, in order of number
         self._own: dict[int, FrozenTrial] = {}  # by trial id, unfinished and written here
 
@@ -62,6 +65,10 @@ class SnapshotStorage(BaseStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Store a new trial and give its id."""
+        if template_trial is None:
+            template_trial = optuna.trial.create_trial(
+                state=TrialState.RUNNING, user_attrs=self._marks
+            )
         trial_id = self._inner.create_new_trial(study_id, template_trial)
         # Between this call and the next the sampler proposes: it sees all others of this moment.
         self._adopt(study_id, trial_id)

@@ -60,7 +60,8 @@ class Study:
         self.name, self.space, self._n_steps = name, space, n_steps
         self._worker = process.identity()
         database = optuna.storages.RDBStorage(cfg.storage.url)
-        self._storage = SnapshotStorage(optuna.storages.get_storage(database))
+        inner = optuna.storages.get_storage(database)
+        self._storage = SnapshotStorage(inner, {"worker": self._worker})
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
@@ -87,7 +88,8 @@ class Study:
         if self._grid is not None:
             self._queue_grid_point(self._grid)
         trial = self._study.ask()
-        trial.set_user_attr("worker", self._worker)
+        if trial.user_attrs.get("worker") != self._worker:  # one from the queue
+            trial.set_user_attr("worker", self._worker)
         params: Params = {}
         for name in self.space.active(params):
             params[name] = _suggest(trial, name, self.space.params[name])
@@ -164,8 +166,8 @@ class Study:
         running = [t for t in self._trials() if t.state == TrialState.RUNNING]
         workers = {t.user_attrs.get("worker") for t in running}
         someone_lives = any(w is not None and process.lives(w) for w in workers)
-        # A trial without a worker was caught in the moment between its creation and its mark:
-        # by a process that died, unless another one is at work on this study right now.
+        # A trial without a worker was caught between leaving the queue and its mark: by a
+        # process that died, unless another one is at work on this study right now.
         return [
             _asked(t)
             for t in running
