@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from popsearch import threads, usage
-from popsearch.errors import ConfigError, DataError, PopsearchError
+from popsearch.errors import ConfigError, DataError, PopsearchError, StorageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,6 +17,14 @@ EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}  # as a shell reports a process tha
 
 def main() -> None:
     """Run what was typed; a mistake ends in clear lines on stderr and exit code 2."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # before the search began, or a second time while it was closing
+        print("popsearch: stopped; the same command goes on", file=sys.stderr)
+        sys.exit(EXIT_CODES["Ctrl-C"])
+
+
+def _main() -> None:
     threads.configure()
     argv = sys.argv[1:]
     if usage.wants_help(argv):
@@ -89,6 +97,14 @@ def _job(cfg: "DictConfig") -> "Result":
         )
     except PopsearchError as error:
         _refuse(error)
+    except OSError as error:  # a full disk, a folder that is not ours
+        file = f" {error.filename}" if error.filename else ""
+        _refuse(
+            StorageError(
+                f"cannot write{file}: {error.strerror or error}; finished trials are "
+                "kept: give the same command again when it can be written"
+            )
+        )
     if result.stopped_by in EXIT_CODES:
         sys.exit(EXIT_CODES[result.stopped_by])
     return result

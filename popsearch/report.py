@@ -91,7 +91,7 @@ def _table(result: "Result") -> Table:
     for name, value in (result.best_params or {}).items():
         shown = f"{value:.4g}" if isinstance(value, float) else str(value)
         table.add_row(f"best {name}", Text(shown))
-    table.add_row("best step", f"{result.best_step}, {result.best_resource} {result.resource}")
+    table.add_row("best step", f"{result.best_step} ({result.resource}={result.best_resource})")
     table.add_row("validation", _errors(result.val_mse, result.val_mae))
     table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}[/]")
     if result.mean_mse is not None:

@@ -264,8 +264,7 @@ class MlflowTracker(Tracker):
 
         # All of it was made here, from the user's own configuration; skops asks for the names.
         trusted = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
-        mlflow.set_tracking_uri(self._uri)
-        with mlflow.start_run(run_id=self._parent), _quiet():
+        with _tracking_uri(self._uri), mlflow.start_run(run_id=self._parent), _quiet():
             mlflow.sklearn.log_model(
                 pipeline,
                 name="model",
@@ -318,6 +317,22 @@ def _shown(uri: str) -> str:
     from sqlalchemy.engine import make_url
 
     return make_url(uri).render_as_string(hide_password=True)
+
+
+@contextlib.contextmanager
+def _tracking_uri(uri: str) -> Iterator[None]:
+    """Set MLflow's address for what has no client; leave the environment as it was."""
+    import mlflow
+
+    name = "MLFLOW_TRACKING_URI"  # set_tracking_uri writes it, the next study would read it
+    old = os.environ.get(name)
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if old is not None:
+            os.environ[name] = old
 
 
 @contextlib.contextmanager
