@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from popsearch import models
-from popsearch.config import StageSteps
+from popsearch.family import StageSteps
 from popsearch.models import Rows
 from popsearch.plan import Plan
 

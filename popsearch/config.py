@@ -8,131 +8,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from popsearch.errors import ConfigError
+from popsearch.family import ModelConfig
 from popsearch.faults import hide_secrets, tell
-
-Scalar = bool | int | float | str | None
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, no unknown keys, no silent conversion."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class When(Section):
-    """The condition under which a conditional parameter exists."""
-
-    param: str
-    equals: Scalar
-
-
-class _Range(Section):
-    log: bool = False
-    when: When | None = None
-
-    @model_validator(mode="after")
-    def _bounds(self) -> "_Range":
-        low, high, step = (getattr(self, name) for name in ("low", "high", "step"))
-        if low > high:
-            raise ValueError(f"low must not be above high, but got low={low}, high={high}")
-        if self.log and low <= 0:
-            raise ValueError(f"low must be above 0 where log is true, but got low={low}")
-        if self.log and step not in (None, 1):
-            raise ValueError(f"step cannot be combined with log, but got step={step}")
-        if step is not None and step <= 0:
-            raise ValueError(f"step must be above 0, but got step={step}")
-        return self
-
-
-class FloatParam(_Range):
-    """A real number between low and high, both included."""
-
-    type: Literal["float"]
-    low: float
-    high: float
-    step: float | None = None
-
-
-class IntParam(_Range):
-    """A whole number between low and high, both included."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    step: int = 1
-
-
-class CategoricalParam(Section):
-    """One of a list of values."""
-
-    type: Literal["categorical"]
-    choices: Annotated[list[Scalar], Field(min_length=1)]
-    when: When | None = None
-
-    @model_validator(mode="after")
-    def _different(self) -> "CategoricalParam":
-        # Equal values of two types (1 and true) would be one choice to Optuna.
-        if len(set(self.choices)) < len(self.choices):
-            raise ValueError(f"choices must differ from one another, but got {self.choices}")
-        return self
-
-
-Param = Annotated[Union[FloatParam, IntParam, CategoricalParam], Field(discriminator="type")]
-
-
-class RowSteps(Section):
-    """Steps of a model that is fitted once: each on a larger share of the training rows."""
-
-    kind: Literal["rows"]
-    fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _rising(self) -> "RowSteps":
-        if sorted(set(self.fractions)) != self.fractions or self.fractions[-1] != 1:
-            raise ValueError(f"fractions must rise and end with 1, but got {self.fractions}")
-        return self
-
-
-class StageSteps(Section):
-    """Steps of a model that grows: ``every`` more stages each, up to ``budget``.
-
-    ``param`` is the estimator's name for their number; ``patience`` is how many steps
-    without a better validation score end the training.
-    """
-
-    kind: Literal["stages"]
-    param: str
-    budget: Count
-    every: Count
-    patience: Count | None
-
-
-Steps = Annotated[Union[RowSteps, StageSteps], Field(discriminator="kind")]
-
-
-class ModelConfig(Section):
-    """A model family: the estimator, how it trains, and what is searched."""
-
-    name: Annotated[str, Field(pattern=r"^\w+$")]
-    estimator: str
-    training: str
-    steps: Steps
-    scaler: Literal["none", "minmax"]
-    fixed: dict[str, Scalar] = {}
-    space: dict[str, Param] = {}
-    known_good: list[dict[str, Scalar]] = []
+from popsearch.section import Count, Section, Seed, Share
 
 
 class DemoData(Section):
@@ -157,7 +42,7 @@ class SplitConfig(Section):
 
     test_size: Share
     val_size: Share
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
 
 
 class FeaturesConfig(Section):
@@ -289,7 +174,7 @@ class Config(Section):
 
     n_trials: Count
     timeout: Annotated[float, Field(gt=0)] | None
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     data: Data
     split: SplitConfig
     features: FeaturesConfig

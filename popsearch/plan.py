@@ -8,19 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from popsearch import data, features, models, space, sqlite, study, tracking
-from popsearch.config import (
-    Config,
-    Data,
-    FeaturesConfig,
-    ModelConfig,
-    NoPruner,
-    RowSteps,
-    Sampler,
-    SplitConfig,
-    StageSteps,
-)
+from popsearch.config import Config, Data, FeaturesConfig, NoPruner, Sampler, SplitConfig
 from popsearch.data import Split, Table
 from popsearch.errors import ConfigError, PopsearchError
+from popsearch.family import ModelConfig, RowSteps, StageSteps
 from popsearch.models import Rows, Training
 from popsearch.space import Params, Space
 

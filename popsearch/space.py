@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from popsearch.config import CategoricalParam, IntParam, Param, Scalar
 from popsearch.errors import did_you_mean
+from popsearch.family import CategoricalParam, IntParam, Param
+from popsearch.section import Scalar
 
 Params = dict[str, Scalar]
 

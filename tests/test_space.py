@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popsearch.config import CategoricalParam, FloatParam, IntParam, Param, Scalar, When
+from popsearch.family import CategoricalParam, FloatParam, IntParam, Param, When
+from popsearch.section import Scalar
 from popsearch.space import Params, Space, contains, holds, read
 
 

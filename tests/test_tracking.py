@@ -10,7 +10,8 @@ from popsearch import sqlite, tracking
 from popsearch.config import MlflowTracking
 from popsearch.errors import StorageError
 from popsearch.outcome import Outcome, Point
-from popsearch.tracking import MlflowTracker, StudyRecord, open_tracker
+from popsearch.tracking import StudyRecord, open_tracker, runs
+from popsearch.tracking.runs import MlflowTracker
 
 URI = "sqlite:///mlflow.db"
 
@@ -69,7 +70,7 @@ def test_long_trials_are_written_while_they_run(
     tracker: MlflowTracker, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps appear during the trial, and none of them twice at its end."""
-    monkeypatch.setattr(tracking, "FLUSH_S", 0.0)
+    monkeypatch.setattr(runs, "FLUSH_S", 0.0)
     run_id, done = tracker.start(0, {"alpha": 1.0}), outcome(5)
     for n in (1, 2, 4):
         tracker.step(run_id, Outcome(curve=done.curve[:n], best_step=n))

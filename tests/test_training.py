@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from popsearch import trial
-from popsearch.config import Config, StageSteps
+from popsearch.config import Config
+from popsearch.family import StageSteps
 from popsearch.models import Rows, Training, estimator
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan, prepare

@@ -1,6 +1,6 @@
 """Model families: the training contract and the ways of training behind it."""
 
-from popsearch.config import ModelConfig
+from popsearch.family import ModelConfig
 from popsearch.models import estimator
 from popsearch.models.training import Rows, Scores, Training
 

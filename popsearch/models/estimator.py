@@ -5,8 +5,9 @@ import inspect
 import pkgutil
 from typing import Any
 
-from popsearch.config import CategoricalParam, ModelConfig, Param, Scalar, StageSteps
 from popsearch.errors import ConfigError, did_you_mean
+from popsearch.family import CategoricalParam, ModelConfig, Param, StageSteps
+from popsearch.section import Scalar
 from popsearch.space import Params
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch.config import ModelConfig, RowSteps
+from popsearch.family import ModelConfig, RowSteps
 from popsearch.models import estimator
 from popsearch.models.training import Rows, Scores, score
 from popsearch.space import Params

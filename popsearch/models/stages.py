@@ -15,7 +15,7 @@ from greenlet import greenlet
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from popsearch.config import ModelConfig, StageSteps
+from popsearch.family import ModelConfig, StageSteps
 from popsearch.models import estimator
 from popsearch.models.training import Rows, Scores, score
 from popsearch.space import Params

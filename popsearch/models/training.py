@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from popsearch.config import ModelConfig
+from popsearch.family import ModelConfig
 from popsearch.space import Params
 
 

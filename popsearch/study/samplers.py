@@ -14,19 +14,19 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from popsearch import config
+from popsearch import config, family, section
 from popsearch.errors import ConfigError
 from popsearch.space import Params, Space
 
 
-def distribution(param: config.Param) -> BaseDistribution:
+def distribution(param: family.Param) -> BaseDistribution:
     """Give Optuna's distribution for one parameter of a space."""
     match param:
-        case config.FloatParam():
+        case family.FloatParam():
             return FloatDistribution(param.low, param.high, log=param.log, step=param.step)
-        case config.IntParam():
+        case family.IntParam():
             return IntDistribution(param.low, param.high, log=param.log, step=param.step)
-        case config.CategoricalParam():
+        case family.CategoricalParam():
             return CategoricalDistribution(param.choices)
         case _:
             assert_never(param)
@@ -118,18 +118,18 @@ class Grid:
         return None
 
 
-def _cut(param: config.Param, n_points: int) -> list[config.Scalar]:
+def _cut(param: family.Param, n_points: int) -> list[section.Scalar]:
     """Give the values of one parameter on a grid."""
-    if isinstance(param, config.CategoricalParam):
+    if isinstance(param, family.CategoricalParam):
         return list(param.choices)
-    if param.step is not None and (isinstance(param, config.FloatParam) or param.step > 1):
+    if param.step is not None and (isinstance(param, family.FloatParam) or param.step > 1):
         n = int((param.high - param.low) / param.step + 1e-9) + 1
         points = param.low + param.step * np.arange(n)
     elif param.log:
         points = np.geomspace(param.low, param.high, n_points)
     else:
         points = np.linspace(param.low, param.high, n_points)
-    if isinstance(param, config.IntParam):
+    if isinstance(param, family.IntParam):
         return [int(v) for v in np.unique(np.rint(points))]
     return [float(v) for v in np.clip(points, param.low, param.high)]
 

@@ -11,7 +11,7 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
-from popsearch import config, process, sqlite
+from popsearch import config, family, process, section, sqlite
 from popsearch.errors import StorageError
 from popsearch.outcome import State
 from popsearch.space import Params, Space
@@ -209,13 +209,13 @@ class Study:
         return self._storage.get_all_trials(self._study._study_id, deepcopy=False)
 
 
-def _suggest(trial: optuna.Trial, name: str, param: config.Param) -> config.Scalar:
+def _suggest(trial: optuna.Trial, name: str, param: family.Param) -> section.Scalar:
     match param:
-        case config.FloatParam():
+        case family.FloatParam():
             return trial.suggest_float(name, param.low, param.high, step=param.step, log=param.log)
-        case config.IntParam():
+        case family.IntParam():
             return trial.suggest_int(name, param.low, param.high, step=param.step, log=param.log)
-        case config.CategoricalParam():
+        case family.CategoricalParam():
             return trial.suggest_categorical(name, param.choices)
         case _:
             assert_never(param)

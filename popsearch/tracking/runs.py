@@ -1,116 +1,22 @@
-"""The MLflow side of a search: the only module that imports MLflow."""
+"""Runs and curves in MLflow."""
 
 import contextlib
 import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from popsearch import config, process, sqlite
-from popsearch.errors import StorageError
+from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
+from popsearch.tracking.tracker import StudyRecord, Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """What is written down of a study when its run is opened for the first time.
-
-    Parameters
-    ----------
-    texts
-        Become files of the run, by name.
-    data_name, data_digest, data_source
-        The table: its fingerprint is over all rows, where MLflow's own digest reads 10,000.
-    """
-
-    name: str
-    tags: Mapping[str, str]
-    texts: Mapping[str, str]
-    data_name: str
-    data_digest: str
-    data_source: str
-
-
-class Tracker:
-    """Where a study's trials are written down for people; this one writes nothing."""
-
-    page = ""
-    """Where a browser finds the runs, below the address of the server."""
-
-    def open_study(self, study: StudyRecord) -> str:
-        """Open the run of a study, new or old, and give its id: empty without tracking."""
-        return ""
-
-    def start(self, number: int, params: Params) -> str:
-        """Open the run of a trial, below the study's, and give its id: empty without tracking."""
-        return ""
-
-    def step(self, run_id: str, outcome: Outcome) -> None:
-        """Hear that a trial took a step; what it has is written now and then."""
-
-    def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        """Write a trial's scores and the rest of its curve, and close its run."""
-
-    def close(self, run_id: str, reason: str) -> None:
-        """Close the run of a trial that was given back to the queue."""
-
-    def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
-        """Give state and scores of a run that ``finish`` has closed, else none."""
-        return None
-
-    def close_left_behind(self) -> None:
-        """Close the study's open runs whose process died; those of a live one stay."""
-
-    def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Write what is known at the end on the study's run, and close it."""
-
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
-        """Store a fitted pipeline as a model of the study's run, in a format without pickle."""
-
-
-def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:
-    """Give the tracker that a configuration names.
-
-    Raises
-    ------
-    StorageError
-        If the tracking store does not answer.
-    """
-    if isinstance(cfg, config.NoTracking):
-        return Tracker()
-    with tracking_errors(cfg):
-        return MlflowTracker(cfg.uri, experiment)
-
-
-def faults(cfg: config.Tracking) -> list[str]:
-    """Give what keeps runs from being written; imports nothing of MLflow."""
-    if isinstance(cfg, config.NoTracking):
-        return []
-    if cfg.uri.startswith("file:") or "://" not in cfg.uri:
-        return [
-            f"tracking.uri={cfg.uri}: must be a database or a server, but it is a folder, which "
-            "MLflow no longer writes to; use tracking.uri=sqlite:///mlflow.db"
-        ]
-    if not cfg.uri.startswith(sqlite.PREFIX):
-        return []
-    old = sorted(Path("mlruns").glob("*/meta.yaml"))
-    if old:
-        return [
-            f"mlruns/ holds runs in the old file format ({old[0]}), which plain `mlflow ui` would "
-            "show instead of the new ones; move them once (mlflow migrate-filestore --source "
-            "mlruns --target sqlite:///mlflow.db, then rename mlruns), or rename mlruns"
-        ]
-    return sqlite.faults(cfg.uri, "tracking.uri")
 
 
 class MlflowTracker(Tracker):
@@ -287,36 +193,6 @@ class MlflowTracker(Tracker):
             token = page.token
             if not token:
                 return
-
-
-@contextlib.contextmanager
-def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
-    """Turn a tracking store that cannot be used into one clear message.
-
-    Raises
-    ------
-    StorageError
-        Where, why, and what to do.
-    """
-    if isinstance(cfg, config.NoTracking):
-        yield
-        return
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        why = str(error).splitlines()[0]
-        raise StorageError(
-            f"tracking.uri={_shown(cfg.uri)}: cannot be written to: {why}; give the same command "
-            "again when it can be: finished trials are kept (or go on without: tracking=none)"
-        ) from error
-
-
-def _shown(uri: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(uri).render_as_string(hide_password=True)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,111 @@
+"""The typed schema of ``conf/model``: a family, its search space and its steps."""
+
+from typing import Annotated, Literal, Union
+
+from pydantic import Field, model_validator
+
+from popsearch.section import Count, Scalar, Section
+
+
+class When(Section):
+    """The condition under which a conditional parameter exists."""
+
+    param: str
+    equals: Scalar
+
+
+class _Range(Section):
+    log: bool = False
+    when: When | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "_Range":
+        low, high, step = (getattr(self, name) for name in ("low", "high", "step"))
+        if low > high:
+            raise ValueError(f"low must not be above high, but got low={low}, high={high}")
+        if self.log and low <= 0:
+            raise ValueError(f"low must be above 0 where log is true, but got low={low}")
+        if self.log and step not in (None, 1):
+            raise ValueError(f"step cannot be combined with log, but got step={step}")
+        if step is not None and step <= 0:
+            raise ValueError(f"step must be above 0, but got step={step}")
+        return self
+
+
+class FloatParam(_Range):
+    """A real number between low and high, both included."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    step: float | None = None
+
+
+class IntParam(_Range):
+    """A whole number between low and high, both included."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    step: int = 1
+
+
+class CategoricalParam(Section):
+    """One of a list of values."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Scalar], Field(min_length=1)]
+    when: When | None = None
+
+    @model_validator(mode="after")
+    def _different(self) -> "CategoricalParam":
+        # Equal values of two types (1 and true) would be one choice to Optuna.
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError(f"choices must differ from one another, but got {self.choices}")
+        return self
+
+
+Param = Annotated[Union[FloatParam, IntParam, CategoricalParam], Field(discriminator="type")]
+
+
+class RowSteps(Section):
+    """Steps of a model that is fitted once: each on a larger share of the training rows."""
+
+    kind: Literal["rows"]
+    fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rising(self) -> "RowSteps":
+        if sorted(set(self.fractions)) != self.fractions or self.fractions[-1] != 1:
+            raise ValueError(f"fractions must rise and end with 1, but got {self.fractions}")
+        return self
+
+
+class StageSteps(Section):
+    """Steps of a model that grows: ``every`` more stages each, up to ``budget``.
+
+    ``param`` is the estimator's name for their number; ``patience`` is how many steps
+    without a better validation score end the training.
+    """
+
+    kind: Literal["stages"]
+    param: str
+    budget: Count
+    every: Count
+    patience: Count | None
+
+
+Steps = Annotated[Union[RowSteps, StageSteps], Field(discriminator="kind")]
+
+
+class ModelConfig(Section):
+    """A model family: the estimator, how it trains, and what is searched."""
+
+    name: Annotated[str, Field(pattern=r"^\w+$")]
+    estimator: str
+    training: str
+    steps: Steps
+    scaler: Literal["none", "minmax"]
+    fixed: dict[str, Scalar] = Field(default_factory=dict)
+    space: dict[str, Param] = Field(default_factory=dict)
+    known_good: list[dict[str, Scalar]] = Field(default_factory=list)

@@ -1,0 +1,68 @@
+"""What a tracker is asked to write down: the side that the search sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from popsearch.outcome import Outcome, State
+from popsearch.space import Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What is written down of a study when its run is opened for the first time.
+
+    Parameters
+    ----------
+    texts
+        Become files of the run, by name.
+    data_name, data_digest, data_source
+        The table: its fingerprint is over all rows, where MLflow's own digest reads 10,000.
+    """
+
+    name: str
+    tags: Mapping[str, str]
+    texts: Mapping[str, str]
+    data_name: str
+    data_digest: str
+    data_source: str
+
+
+class Tracker:
+    """Where a study's trials are written down for people; this one writes nothing."""
+
+    page = ""
+    """Where a browser finds the runs, below the address of the server."""
+
+    def open_study(self, study: StudyRecord) -> str:
+        """Open the run of a study, new or old, and give its id: empty without tracking."""
+        return ""
+
+    def start(self, number: int, params: Params) -> str:
+        """Open the run of a trial, below the study's, and give its id: empty without tracking."""
+        return ""
+
+    def step(self, run_id: str, outcome: Outcome) -> None:
+        """Hear that a trial took a step; what it has is written now and then."""
+
+    def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        """Write a trial's scores and the rest of its curve, and close its run."""
+
+    def close(self, run_id: str, reason: str) -> None:
+        """Close the run of a trial that was given back to the queue."""
+
+    def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
+        """Give state and scores of a run that ``finish`` has closed, else none."""
+        return None
+
+    def close_left_behind(self) -> None:
+        """Close the study's open runs whose process died; those of a live one stay."""
+
+    def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Write what is known at the end on the study's run, and close it."""
+
+    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
+        """Store a fitted pipeline as a model of the study's run, in a format without pickle."""
