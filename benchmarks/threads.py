@@ -37,11 +37,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit-s", type=float, default=40, help="of one fit")
     args = parser.parse_args()
-    table = Table(title="seconds of one fit of 100 iterations, median")
+    table = Table(title="seconds of one fit of 100 iterations, median (from-to), by rows")
     table.add_column("threads")
     for rows in args.rows:
-        table.add_column(f"{rows:,} rows, at rest", justify="right")
-        table.add_column("beside other work", justify="right")
+        table.add_column(f"{rows:,}", justify="right")
+        table.add_column("busy", justify="right")
     times: dict[tuple[str, int, bool], list[float]] = {}
     for busy in (False, True):
         other = _other_work() if busy else None
@@ -54,8 +54,10 @@ def main() -> None:
             other.kill()
     for name in SETTINGS:
         cells = [times[name, rows, busy] for rows in args.rows for busy in (False, True)]
-        table.add_row(name, *(_shown(statistics.median(c), args.limit_s) for c in cells))
-    Console().print(table)
+        table.add_row(name, *(_shown(c, args.limit_s) for c in cells))
+    console = Console()
+    console.print(table)
+    console.print("busy: beside one process that keeps one core at work")
 
 
 def _fit(rows: int, env: dict[str, str], limit_s: float) -> float:
@@ -78,8 +80,10 @@ def _other_work() -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
 
-def _shown(seconds: float, limit_s: float) -> str:
-    return f"over {limit_s:.0f}" if seconds == float("inf") else f"{seconds:.2f}"
+def _shown(times: list[float], limit_s: float) -> str:
+    ends = [statistics.median(times), min(times), max(times)]
+    middle, low, high = (f">{limit_s:.0f}" if t == float("inf") else f"{t:.2f}" for t in ends)
+    return f"{middle} ({low}-{high})"
 
 
 if __name__ == "__main__":

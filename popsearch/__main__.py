@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from popsearch import threads, usage
+from popsearch import usage
 from popsearch.errors import ConfigError, DataError, PopsearchError, StorageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def main() -> None:
 
 
 def _main() -> None:
-    threads.configure()
     argv = sys.argv[1:]
     if usage.wants_help(argv):
         print(usage.page(argv), end="")
