@@ -8,9 +8,11 @@ from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 
 
-def assert_agree(folder: Path, study_name: str, n_trials: int) -> list[FrozenTrial]:
+def assert_agree(
+    folder: Path, study_name: str, n_trials: int, tracking: str = ""
+) -> list[FrozenTrial]:
     """Compare every trial of a study in a folder with its run, and give those that count."""
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client = MlflowClient(tracking or f"sqlite:///{folder}/mlflow.db")
     storage = f"sqlite:///{folder}/optuna.db"
     trials = optuna.load_study(study_name=study_name, storage=storage).trials
     assert not [t.number for t in trials if t.state == TrialState.RUNNING]
