@@ -73,7 +73,8 @@ class TimedTrainer:
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self.clock = plan, Clock()
-        self.patience, self.val_variance = plan.patience, plan.val_variance
+        self.patience, self.n_steps = plan.patience, plan.n_steps
+        self.val_variance = plan.val_variance
 
     def training(self, members: list[Params]) -> Training:
         """Give the plan's training, with the clock."""

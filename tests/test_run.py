@@ -8,6 +8,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import optuna
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
@@ -145,6 +146,19 @@ def test_what_only_steers_the_search_is_the_same_study(
 ) -> None:
     """How long, by whom and in which order points are tried does not change the name."""
     assert prepare(compose(*SMALL, other)).study_name == prepare(compose(*SMALL)).study_name
+
+
+def test_a_rung_has_the_same_number_whether_others_are_left_out(
+    compose: Any, workdir: Path
+) -> None:
+    """A study begun without pruning compares equal rungs when it goes on with it."""
+    cfg = "model=decision_tree", "data.rows=600"
+    name = run(compose(*cfg, "n_trials=8", "pruner=none"), workdir, "").study
+    result = run(compose(*cfg, "n_trials=20", "pruner=median"), workdir, "")
+    trials = optuna.load_study(study_name=name, storage="sqlite:///optuna.db").trials
+    assert [sorted(t.intermediate_values) for t in trials[:8]] == [[3]] * 8
+    assert {step for t in trials[8:] for step in t.intermediate_values} == {1, 2, 3}
+    assert result.n_trials["complete"] > 8
 
 
 def test_failed_trials_do_not_stop_the_search(compose: Any, workdir: Path) -> None:

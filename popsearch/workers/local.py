@@ -33,6 +33,10 @@ class Trainer(Protocol):
         """Steps without a better score that end a trial."""
 
     @property
+    def n_steps(self) -> int:
+        """The most steps that a trial takes."""
+
+    @property
     def val_variance(self) -> float:
         """Variance of the validation targets."""
 
@@ -117,6 +121,8 @@ def _train(
 ) -> Outcome:
     training = trainer.training([asked.params])
     n_steps = len(training.resources)
+    # A step has the same number in every trial, also where the smaller rungs are left out.
+    skipped = trainer.n_steps - n_steps
 
     def watch(_member: int, outcome: Outcome) -> bool:
         step, best = len(outcome.curve), outcome.best
@@ -124,7 +130,7 @@ def _train(
         with interrupts.held():
             watcher.step_done(step, n_steps, outcome.curve[-1].val_mse)
             tracker.step(run_id, outcome)
-            return study.report(step, best.val_mse)
+            return study.report(skipped + step, best.val_mse)
 
     (outcome,) = trial.run(training, 1, watch, trainer.patience)
     return outcome
