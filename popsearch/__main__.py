@@ -1,5 +1,6 @@
 """The command line: python -m popsearch."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -8,6 +9,7 @@ from popsearch import usage
 from popsearch.errors import ConfigError, DataError, PopsearchError, StorageError
 
 if TYPE_CHECKING:
+    from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
     from popsearch.run import Result
@@ -81,18 +83,12 @@ def _job(cfg: "DictConfig") -> "Result":
     from popsearch.run import run
 
     hydra_cfg = HydraConfig.get()
-    own = [
-        s.path.removeprefix("file://")
-        for s in hydra_cfg.runtime.config_sources
-        if s.provider == "command-line"
-    ]
-    words = ["python -m popsearch", *(f"--config-dir {folder}" for folder in own)]
     try:
         values = OmegaConf.to_container(cfg, resolve=True)
         result = run(
             parse(values),  # type: ignore[arg-type]
             Path(hydra_cfg.runtime.output_dir),
-            hide_secrets(" ".join([*words, *hydra_cfg.overrides.task])),
+            hide_secrets(_again(hydra_cfg)),
         )
     except PopsearchError as error:
         _refuse(error)
@@ -107,6 +103,19 @@ def _job(cfg: "DictConfig") -> "Result":
     if result.stopped_by in EXIT_CODES:
         sys.exit(EXIT_CODES[result.stopped_by])
     return result
+
+
+def _again(hydra_cfg: "HydraConf") -> str:
+    """Give the command that starts this one job again, as a shell takes it."""
+    folders = [
+        source.path.removeprefix("file://")
+        for source in hydra_cfg.runtime.config_sources
+        if source.provider == "command-line"
+    ]
+    paths = [word for word in hydra_cfg.overrides.hydra if "searchpath" in word]
+    options = [f"--config-dir={folder}" for folder in folders]
+    words = [*options, *paths, *hydra_cfg.overrides.task]
+    return " ".join(["python -m popsearch", *map(shlex.quote, words)])
 
 
 def _refuse(error: PopsearchError) -> NoReturn:

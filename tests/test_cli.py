@@ -1,6 +1,7 @@
 """The program as it is started: what it prints, returns, imports and leaves in the folder."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from popsearch import __main__
 from popsearch.config import Config, MlflowTracking
 from popsearch.errors import StorageError
+from popsearch.usage import CONF
 
 MAIN = """
 import sys
@@ -160,3 +162,21 @@ def test_a_store_that_fails_ends_with_code_one(
     assert caught.value.code == 1
     shown = capsys.readouterr().err
     assert shown == "popsearch: storage.url=sqlite:///optuna.db: the disk is full\n"
+
+
+@pytest.mark.parametrize("option", ["--config-dir=my_conf", "hydra.searchpath=[file://my_conf]"])
+def test_the_printed_command_goes_on_with_the_same_study(option: str, workdir: Path) -> None:
+    """What is printed to type next is taken by a shell as it stands, and continues the study."""
+    family = workdir / "my_conf" / "model"
+    family.mkdir(parents=True)
+    text = (CONF / "model" / "ridge.yaml").read_text()
+    (family / "mine.yaml").write_text(text.replace("name: ridge", "name: mine"))
+    words = [option, "model=mine", "features.columns=[year, tempo]", "data.rows=500"]
+    done, _ = start(*words, "n_trials=2", "tracking=none", folder=workdir)
+    assert done.returncode == 0, done.stderr
+    (line,) = [t for t in done.stdout.splitlines() if t.startswith("search further")]
+    prefix, _, typed = line.removeprefix("search further").partition("python -m popsearch ")
+    assert prefix.strip() in ("", "uv run")
+    again, _ = start(*shlex.split(typed), folder=workdir)
+    assert again.returncode == 0, again.stderr
+    assert "continued after 2 of 4 trials" in again.stdout
