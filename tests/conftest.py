@@ -4,10 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from popsearch import __main__, command
 from popsearch.config import Config
 from popsearch.errors import ConfigError
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("popsearch", deadline=None)
+settings.load_profile("popsearch")
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_a_signal_stops_cleanly(signal_number: int, reason: str, code: int, work
     sent = time.monotonic()
     process.send_signal(signal_number)
     out, err = process.communicate(timeout=30)
-    assert time.monotonic() - sent < 10
+    assert time.monotonic() - sent < 15
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert f"stopped by {reason}" in out
@@ -150,5 +150,5 @@ def test_the_time_limit_is_kept(compose: Any, workdir: Path) -> None:
     data.load(cfg.data)
     found = run.run(cfg, workdir, "")
     assert found.stopped_by == "timeout"
-    assert found.duration_s < 8  # start-up and report are not search
+    assert found.duration_s < 15  # the one trial would take minutes; start-up is not search
     assert found.n_trials["complete"] == 0
