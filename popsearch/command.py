@@ -57,6 +57,12 @@ def jobs(argv: Sequence[str]) -> list[Job]:
     known = [word for word in argv if word not in unknown]
     args, _ = parser.parse_known_intermixed_args(known)
     faults = [f"{hide_secrets(word)} is not an option; see --help" for word in unknown]
+    faults += [
+        f"{hide_secrets(word)}: a password must not be typed, for shell and Hydra store what is "
+        "typed; set the environment variable MLFLOW_TRACKING_URI instead"
+        for word in args.overrides
+        if hide_secrets(word) != word
+    ]
     # Hydra itself does not look for KEY=VALUE on both sides of an option.
     if apart := parser.parse_known_args(known)[1]:
         faults.append(

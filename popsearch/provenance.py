@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from popsearch.faults import hide_secrets
 from popsearch.plan import Plan
 from popsearch.tracking import StudyRecord
 
@@ -54,7 +55,7 @@ def texts(plan: Plan) -> dict[str, str]:
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     versions["python"] = platform.python_version()
     return {
-        "config.yaml": OmegaConf.to_yaml(OmegaConf.create(plan.cfg.model_dump())),
+        "config.yaml": hide_secrets(OmegaConf.to_yaml(OmegaConf.create(plan.cfg.model_dump()))),
         "packages.json": json.dumps(versions, indent=2),
     }
 

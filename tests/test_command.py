@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from popsearch import __main__, command, usage
-from popsearch.config import Config
+from popsearch import __main__, command, provenance, usage
+from popsearch.config import Config, MlflowTracking
+from popsearch.plan import prepare
 
 FaultsOf = Callable[..., list[str]]
 
@@ -307,3 +308,22 @@ def test_help_lists_every_choice_with_what_it_is() -> None:
         section = page.partition(f"\n{group}=\n")[2].partition("\n\n")[0]
         described = dict(line.split(maxsplit=1) for line in section.splitlines())
         assert set(described) == {file.stem for file in (usage.CONF / group).glob("*.yaml")}
+
+
+def test_a_password_is_taken_from_the_environment_only(
+    faults_of: Callable[..., list[str]],
+    compose: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Typed, it is refused and not repeated; from the environment it reaches the address."""
+    secret = "http://me:hunter2@tracking.example:5000"
+    (fault,) = faults_of(f"tracking.uri='{secret}'")
+    assert "a password must not be typed" in fault
+    assert "MLFLOW_TRACKING_URI" in fault
+    assert "hunter2" not in fault
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", secret)
+    tracking = compose().tracking
+    assert isinstance(tracking, MlflowTracking)
+    assert tracking.uri == secret
+    cfg = compose("data.rows=500")
+    assert "hunter2" not in str(provenance.texts(prepare(cfg)))
