@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from popsearch.config import MlflowTracking, Tracking
+from popsearch.faults import hide_secrets
 
 if TYPE_CHECKING:
     from popsearch.run import Result
@@ -44,7 +45,7 @@ def show_next(
     # `uv run` puts the environment on the path for one command only.
     prefix = "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
     if isinstance(tracking, MlflowTracking) and page:
-        server, address = _server(tracking.uri)
+        server, address = _server(hide_secrets(tracking.uri))
         words = Text("compare trials  ", "dim")
         if server:
             words.append(prefix + server, "bold").append(", then open ")
