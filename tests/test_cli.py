@@ -117,7 +117,7 @@ def test_a_study_without_tracking_never_imports_mlflow(tmp_path: Path, workdir: 
 def test_the_command_that_is_stored_and_shown_has_no_password(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A study hears what was typed, its own folder included, without the password in it."""
+    """A study hears what was typed; a password in the environment reaches the address only."""
     heard: list[str] = []
 
     def run(cfg: Config, run_dir: Path, command: str) -> SimpleNamespace:
@@ -125,14 +125,17 @@ def test_the_command_that_is_stored_and_shown_has_no_password(
         heard.extend([cfg.tracking.uri, command])
         return SimpleNamespace(stopped_by="n_trials")
 
-    address = "tracking.uri=postgresql://me:hunter2@host/db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:hunter2@host/db")
     monkeypatch.setattr("popsearch.run.run", run)
-    monkeypatch.setattr("sys.argv", ["popsearch", "model=ridge", "data.rows=500", address])
+    monkeypatch.setattr("sys.argv", ["popsearch", "model=ridge", "data.rows=500"])
     __main__.main()
     assert heard == [
         "postgresql://me:hunter2@host/db",
-        "python -m popsearch model=ridge data.rows=500 tracking.uri=postgresql://***@host/db",
+        "python -m popsearch model=ridge data.rows=500",
     ]
+    stored = "".join(file.read_text() for file in workdir.rglob("*.yaml"))  # by Hydra
+    assert "model=ridge" in stored
+    assert "hunter2" not in stored
 
 
 @pytest.mark.parametrize(("stopped_by", "code"), [("Ctrl-C", 130), ("SIGTERM", 143)])
