@@ -30,10 +30,6 @@ class StorageError(PopsearchError):
     """The study's database, the tracking store or the disk did not answer."""
 
 
-class TrialFailed(Exception):
-    """One trial could not be trained; the search goes on without it."""
-
-
 def did_you_mean(name: str, known: Iterable[object]) -> str:
     """Give a hint with the nearest known name, or the list of them when none is near.
 
