@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from popsearch import usage
+from popsearch import commands, usage
 from popsearch.errors import ConfigError, DataError, PopsearchError, StorageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ def _main() -> None:
         print(usage.page(argv), end="")
         return
     try:
+        if argv and argv[0] in commands.COMMANDS:
+            commands.COMMANDS[argv[0]](argv[1:])
+            return
         if not usage.wants_a_look(argv):
             check(argv)
     except PopsearchError as error:
@@ -64,11 +67,11 @@ def check(argv: list[str]) -> None:
 
     jobs = command.jobs(argv)
 
-    from popsearch import plan
+    from popsearch.check import faults
 
     found: dict[str, None] = {}  # a dictionary keeps the order and drops what jobs share
     for job in jobs:
-        found |= dict.fromkeys([*job.faults, *plan.faults(job.sections)])
+        found |= dict.fromkeys([*job.faults, *faults(job.sections)])
     if found:
         raise ConfigError(*found)
 

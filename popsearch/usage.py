@@ -8,7 +8,17 @@ _PACKAGED = Path(__file__).parent / "conf"
 CONF = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
 """Our configuration: inside the package where it was installed, beside it in a checkout."""
 
-GROUPS = ("model", "data", "features", "sampler", "pruner", "storage", "tracking", "experiment")
+GROUPS = (
+    "model",
+    "data",
+    "features",
+    "split",
+    "sampler",
+    "pruner",
+    "storage",
+    "tracking",
+    "experiment",
+)
 
 HELP = """\
 popsearch: hyperparameter search and experiment tracking for tabular regression
@@ -35,6 +45,10 @@ Options
   --cfg job            print the configuration and stop
   --config-dir DIR     look in DIR/model, DIR/data, ... too, for configurations of your own
   --hydra-help         more options
+
+Commands
+  cache                list the tables that were parsed and are kept
+  cache clear          remove them
 """
 
 

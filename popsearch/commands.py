@@ -1,0 +1,80 @@
+"""What can be typed in place of a search: python -m popsearch cache."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from popsearch.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def cache(words: list[str]) -> None:
+    """List the parsed tables that are kept, or remove them.
+
+    Raises
+    ------
+    ConfigError
+        If it is followed by anything but ``clear``.
+    StorageError
+        If a table cannot be removed.
+    """
+    if words not in ([], ["clear"]):
+        raise ConfigError(
+            "cache must stand alone or be followed by clear, "
+            f"but got {' '.join(words)!r}; choose from: cache, cache clear"
+        )
+    _clear() if words else _list()
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache}
+"""What runs for a first word without an equals sign, by that word."""
+
+
+def _list() -> None:
+    from rich.table import Table
+
+    from popsearch.data import cache as kept
+
+    console = _console()
+    found = kept.entries()
+    if found:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("file", overflow="fold")
+        for name in ("rows", "MiB"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("last used", no_wrap=True)
+        for entry in found:
+            used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.last_used))
+            table.add_row(entry.source, f"{entry.n_rows:,}", _mib(entry.n_bytes), used)
+        console.print(table)
+    total = _mib(sum(entry.n_bytes for entry in found))
+    console.print(f"{_tables(len(found))}, {total} MiB in {kept.folder()}")
+
+
+def _clear() -> None:
+    from popsearch.data import cache as kept
+
+    try:
+        n_tables, n_bytes = kept.clear()
+    except OSError as error:
+        raise StorageError(
+            f"cache clear: cannot remove {error.filename}: {error.strerror or error}"
+        ) from None
+    _console().print(f"removed {_tables(n_tables)}, freed {_mib(n_bytes)} MiB in {kept.folder()}")
+
+
+def _console() -> "Console":
+    """Give a console that prints names of files as they are."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def _tables(number: int) -> str:
+    return f"{number} {'table' if number == 1 else 'tables'}"
+
+
+def _mib(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:,.1f}"
