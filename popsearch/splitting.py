@@ -1,0 +1,53 @@
+"""The typed schema of ``conf/split``: which rows are for training, validation and the test."""
+
+from typing import Annotated, Literal, Union
+
+from pydantic import Field
+
+from popsearch.section import Section, Seed, Share
+
+
+class _Shares(Section):
+    """Shares of the rows: test of all, validation of what is left."""
+
+    test_size: Share
+    val_size: Share
+    seed: Seed
+
+
+class HoldoutSplit(_Shares):
+    """Rows drawn one by one."""
+
+    name: Literal["holdout"]
+
+
+class GroupedSplit(_Shares):
+    """Rows that agree in all columns of ``group_by`` stay on one side."""
+
+    name: Literal["grouped"]
+    group_by: list[str] | None
+
+
+class TimeSplit(_Shares):
+    """The newest rows by ``order_by`` are the test, the newest of the rest the validation."""
+
+    name: Literal["time"]
+    order_by: str | None
+
+
+class KFoldSplit(Section):
+    """Every row outside the test is validated on once, in ``n_splits`` folds.
+
+    Rows that agree in all columns of ``group_by``, where it is given, stay on one side.
+    """
+
+    name: Literal["kfold"]
+    test_size: Share
+    n_splits: Annotated[int, Field(ge=2, le=100)]
+    seed: Seed
+    group_by: list[str] | None
+
+
+SplitConfig = Annotated[
+    Union[HoldoutSplit, GroupedSplit, TimeSplit, KFoldSplit], Field(discriminator="name")
+]
