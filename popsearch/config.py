@@ -17,40 +17,21 @@ from pydantic import (
 from popsearch.errors import ConfigError
 from popsearch.family import ModelConfig
 from popsearch.faults import hide_secrets, tell
-from popsearch.section import Count, Section, Seed, Share
-
-
-class DemoData(Section):
-    """The embedded synthetic table."""
-
-    source: Literal["demo"]
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    rows: Annotated[int, Field(ge=100, le=10_000_000)]
-    seed: Annotated[int, Field(ge=0)]
-
-
-class TracksData(Section):
-    """The Kaggle table of Spotify tracks, from a file."""
-
-    source: Literal["tracks"]
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    path: str | None
-
-
-class SplitConfig(Section):
-    """Shares of the rows: test of all, validation of what is left."""
-
-    test_size: Share
-    val_size: Share
-    seed: Seed
+from popsearch.section import Count, Section, Seed
+from popsearch.source import Data
+from popsearch.splitting import SplitConfig
 
 
 class FeaturesConfig(Section):
-    """Which columns of the table the model sees, in order."""
+    """Which columns of the table the model sees, in order; null is all that can be features.
+
+    A categorical column with more than ``one_hot_up_to`` values is target-encoded.
+    """
 
     # scikit-learn takes no name with two underscores in a row.
     name: Annotated[str, Field(pattern=r"^[^\W_]+(_[^\W_]+)*$")]
-    columns: Annotated[list[str], Field(min_length=1)]
+    columns: Annotated[list[str], Field(min_length=1)] | None
+    one_hot_up_to: Annotated[int, Field(ge=0)]
 
 
 class TpeSampler(Section):
@@ -158,7 +139,6 @@ class NoTracking(Section):
     name: Literal["none"]
 
 
-Data = Annotated[Union[DemoData, TracksData], Field(discriminator="source")]
 Sampler = Annotated[
     Union[TpeSampler, CmaesSampler, GpSampler, QmcSampler, RandomSampler, GridSampler],
     Field(discriminator="name"),
@@ -175,6 +155,7 @@ class Config(Section):
     n_trials: Count
     timeout: Annotated[float, Field(gt=0)] | None
     seed: Seed
+    leak_r2: Annotated[float, Field(gt=0, le=1)]
     data: Data
     split: SplitConfig
     features: FeaturesConfig

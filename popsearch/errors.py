@@ -10,10 +10,12 @@ class PopsearchError(Exception):
     Parameters
     ----------
     *faults
-        One line each: where, what must hold, what came, what to do.
+        One line each: where, what must hold, what came, what to do. What stands in a file may
+        hold line breaks and codes that a terminal obeys; they are shown escaped.
     """
 
     def __init__(self, *faults: str) -> None:
+        faults = tuple(printable(fault) for fault in faults)
         super().__init__("\n".join(faults))
         self.faults = faults
 
@@ -28,6 +30,11 @@ class DataError(PopsearchError):
 
 class StorageError(PopsearchError):
     """The study's database, the tracking store or the disk did not answer."""
+
+
+def printable(text: str) -> str:
+    """Give a text as one line, with every character that has no picture escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def did_you_mean(name: str, known: Iterable[object]) -> str:

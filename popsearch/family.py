@@ -99,13 +99,17 @@ Steps = Annotated[Union[RowSteps, StageSteps], Field(discriminator="kind")]
 
 
 class ModelConfig(Section):
-    """A model family: the estimator, how it trains, and what is searched."""
+    """A model family: the estimator, how it trains, and what is searched.
+
+    ``missing`` says whether missing numbers are imputed, or passed on to a model that takes them.
+    """
 
     name: Annotated[str, Field(pattern=r"^\w+$")]
     estimator: str
     training: str
     steps: Steps
-    scaler: Literal["none", "minmax"]
+    scaler: Literal["none", "minmax", "standard", "quantile"]
+    missing: Literal["impute", "pass"] = "impute"
     fixed: dict[str, Scalar] = Field(default_factory=dict)
     space: dict[str, Param] = Field(default_factory=dict)
     known_good: list[dict[str, Scalar]] = Field(default_factory=list)

@@ -86,7 +86,7 @@ def _path(fault: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     for part in fault["loc"]:
         if isinstance(here, Mapping) and part not in here and fault["type"] != "missing":
             continue
-        path.append(_printable(part))
+        path.append(str(part))
         try:
             here = here[part]
         except (KeyError, IndexError, TypeError):
@@ -94,12 +94,6 @@ def _path(fault: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
             if part != fault["loc"][-1] or fault["type"] != "missing":
                 path.pop()
     return path
-
-
-def _printable(key: object) -> str:
-    """Give a key as one line, whatever stands in it."""
-    text = str(key)
-    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _settings(loc: tuple[int | str, ...], schema: type[BaseModel]) -> list[str]:

@@ -64,7 +64,7 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
         test_mse=mse(residuals),
         test_mae=float(np.abs(residuals).mean()),
         test_r2=1 - mse(residuals) / float(y.var()),
-        mean_mse=mse(y - _known_targets(plan).mean()),
+        mean_mse=mse(y - plan.table.y[plan.split.known].mean()),
         floor_mse=_floor(plan),
     )
     with warnings.catch_warnings():
@@ -76,12 +76,8 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
 
 def requirements() -> list[str]:
     """Give what the stored model needs to be loaded, at the versions it was made with."""
-    names = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
+    names = ("scikit-learn", "skops", "numpy", "pandas", "pyarrow", "scipy")
     return [f"{name}=={importlib.metadata.version(name)}" for name in names]
-
-
-def _known_targets(plan: Plan) -> Any:
-    return np.concatenate([plan.table.y[plan.split.train], plan.table.y[plan.split.val]])
 
 
 def _floor(plan: Plan) -> float | None:

@@ -8,9 +8,18 @@ State = Literal["complete", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Point:
-    """The errors of one member after one step, and what it had used by then."""
+    """The errors of one member after one step.
+
+    Parameters
+    ----------
+    resource
+        What it had used by then, which is the point's place on the curve.
+    refit
+        How much of the resource a refit of it takes.
+    """
 
     resource: int
+    refit: int
     train_mse: float
     train_mae: float
     val_mse: float
@@ -68,6 +77,6 @@ class Outcome:
                 "train_mse": best.train_mse,
                 "train_mae": best.train_mae,
                 "best_step": self.best_step,
-                "best_resource": best.resource,
+                "best_resource": best.refit,
             }
         return figures

@@ -2,22 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from popsearch import data, features, models, space, sqlite, study, tracking
-from popsearch.config import Config, Data, FeaturesConfig, NoPruner, Sampler, SplitConfig
-from popsearch.data import Split, Table
-from popsearch.errors import ConfigError, PopsearchError
-from popsearch.family import ModelConfig, RowSteps, StageSteps
-from popsearch.models import Rows, Training
+from popsearch import check, data, features, leaks, models, space
+from popsearch.config import Config, NoPruner
+from popsearch.data import Fold, Split, Table
+from popsearch.errors import ConfigError
+from popsearch.family import RowSteps, StageSteps
+from popsearch.folds import Folds
+from popsearch.models import Rows, Training, WayOfTraining
 from popsearch.space import Params, Space
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
 METRIC = "val_mse"
@@ -31,7 +32,7 @@ class Plan:
     table: Table
     split: Split
     space: Space
-    way: type[Training]
+    way: type[WayOfTraining]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -40,8 +41,8 @@ class Plan:
         content = {
             "model": model,
             "data": self.table.fingerprint,
-            "features": self.cfg.features.columns,
-            "split": self.cfg.split.model_dump(),
+            "features": [self.feature_names, self.cfg.features.one_hot_up_to],
+            "split": [self.cfg.split.model_dump(), self.split.digest],
             "metric": METRIC,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -51,33 +52,62 @@ class Plan:
         """Data, family and fingerprint, so that unlike trials never meet in one study."""
         return f"{self.table.name}-{self.cfg.model.name}-{self.fingerprint[:8]}"
 
+    @property
+    def feature_names(self) -> list[str]:
+        """The columns of the table that the models see."""
+        return features.columns(self.cfg.features, self.table)
+
     @cached_property
+    def folds(self) -> tuple[Rows, ...]:
+        """Training and validation rows as the models see them: one fold, or several."""
+        return tuple(rows for _, rows in self._encoded)
+
+    @property
     def rows(self) -> Rows:
-        """Training and validation rows as the models see them; fitted on training rows only."""
-        X, y, split = self.table.X, self.table.y, self.split
-        transformer = features.build(self.cfg.features, self.cfg.model.scaler)
-        return Rows(
-            X_train=transformer.fit_transform(X.iloc[split.train]),
-            y_train=y[split.train],
-            X_val=transformer.transform(X.iloc[split.val]),
-            y_val=y[split.val],
-        )
+        """Training and validation rows of the first fold."""
+        return self.folds[0]
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What may make the scores look better than they are, one line each."""
+        transformer, rows = self._encoded[0]
+        return [
+            *leaks.duplicates(self.table, self.split, self.feature_names),
+            *leaks.giveaways(
+                rows.X_train,
+                rows.y_train,
+                rows.X_val,
+                rows.y_val,
+                features.origins(transformer),
+                self.cfg.leak_r2,
+            ),
+        ]
 
     @property
     def n_train_rows(self) -> int:
-        """Number of training rows."""
-        return len(self.split.train)
+        """Number of training rows, of one fold where there are several."""
+        return len(self.split.folds[0].train)
+
+    @property
+    def about_rows(self) -> str:
+        """How many rows are for what, for people."""
+        folds, n_test = self.split.folds, len(self.split.test)
+        if len(folds) > 1:
+            known = f"{len(self.split.known):,} rows in {len(folds)} folds"
+        else:
+            known = f"{len(folds[0].train):,} training, {len(folds[0].val):,} validation"
+        return f"{known}, {n_test:,} test rows"
 
     @cached_property
     def val_variance(self) -> float:
-        """Variance of the validation targets."""
-        return float(self.rows.y_val.var())
+        """Variance of the validation targets, within the folds where there are several."""
+        n_rows = sum(len(rows.y_val) for rows in self.folds)
+        return sum(float(rows.y_val.var()) * len(rows.y_val) for rows in self.folds) / n_rows
 
     @property
     def patience(self) -> int | None:
         """Steps without a better score that end a trial."""
-        steps = self.cfg.model.steps
-        return steps.patience if isinstance(steps, StageSteps) else None
+        return None if len(self.split.folds) > 1 else self._patience
 
     @property
     def resource(self) -> str:
@@ -88,6 +118,8 @@ class Plan:
     @property
     def n_steps(self) -> int:
         """The most steps that a trial takes."""
+        if len(self.split.folds) > 1:
+            return len(self.split.folds)
         steps = self.cfg.model.steps
         if isinstance(steps, RowSteps):
             return len(steps.fractions)
@@ -95,25 +127,55 @@ class Plan:
 
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""
+        if len(self.folds) > 1:
+            return Folds(self.way, self.cfg.model, members, self.folds, self._patience)
         prunable = not isinstance(self.cfg.pruner, NoPruner)
         return self.way(self.cfg.model, members, self.rows, prunable)
 
     def refit(self, params: Params, resource: int) -> "Pipeline":
         """Give features and model as one pipeline, fitted on training and validation rows."""
-        import numpy as np
         from sklearn.pipeline import make_pipeline
 
-        known = np.sort(np.concatenate([self.split.train, self.split.val]))
-        X, y = self.table.X.iloc[known], self.table.y[known]
-        transformer = features.build(self.cfg.features, self.cfg.model.scaler)
+        known = self.split.known
+        X, y = self.seen.iloc[known], self.table.y[known]
+        transformer = self._transformer()
         estimator = self.way.refit(
-            self.cfg.model, params, resource, transformer.fit_transform(X), y
+            self.cfg.model, params, resource, transformer.fit_transform(X, y), y
         )
         return make_pipeline(transformer, estimator)
 
     def open_test(self) -> "tuple[Any, NDArray[np.float64]]":
         """Give the columns and targets of the test rows: once, for the refitted winner."""
-        return self.table.X.iloc[self.split.test], self.table.y[self.split.test]
+        return self.seen.iloc[self.split.test], self.table.y[self.split.test]
+
+    @property
+    def seen(self) -> Any:
+        """The columns of the table that the models see, (n_rows, n_columns)."""
+        return self.table.X[self.feature_names]
+
+    @property
+    def _patience(self) -> int | None:
+        steps = self.cfg.model.steps
+        return steps.patience if isinstance(steps, StageSteps) else None
+
+    @cached_property
+    def _encoded(self) -> "tuple[tuple[ColumnTransformer, Rows], ...]":
+        return tuple(self._encode(fold) for fold in self.split.folds)
+
+    def _encode(self, fold: Fold) -> "tuple[ColumnTransformer, Rows]":
+        """Give the rows of a fold as the models see them; fitted on its training rows only."""
+        X, y, transformer = self.seen, self.table.y, self._transformer()
+        rows = Rows(
+            X_train=transformer.fit_transform(X.iloc[fold.train], y[fold.train]),
+            y_train=y[fold.train],
+            X_val=transformer.transform(X.iloc[fold.val]),
+            y_val=y[fold.val],
+        )
+        return transformer, rows
+
+    def _transformer(self) -> "ColumnTransformer":
+        model, seed = self.cfg.model, self.cfg.split.seed
+        return features.build(self.cfg.features, self.table, model.scaler, model.missing, seed)
 
 
 def prepare(cfg: Config) -> Plan:
@@ -124,58 +186,10 @@ def prepare(cfg: Config) -> Plan:
     ConfigError
         With all faults of configuration and data at once; nothing was created.
     """
-    if found := faults(dict(cfg)):
+    if found := check.faults(dict(cfg)):
         raise ConfigError(*found)
     table = data.load(cfg.data)
-    split = data.split(table.n_rows, cfg.split.test_size, cfg.split.val_size, cfg.split.seed)
+    split = data.split(table, cfg.split)
     defaults = models.estimator.defaults(cfg.model)
     searched, _ = space.read(cfg.model.space, cfg.model.known_good, defaults)
     return Plan(cfg, table, split, searched, models.way_of_training(cfg.model))
-
-
-def faults(sections: Mapping[str, Any]) -> list[str]:
-    """Give all that cannot be, by itself or beside the others.
-
-    Parameters
-    ----------
-    sections
-        Parts of a ``Config`` by name; those whose values do not hold may be missing.
-    """
-    found: list[str] = []
-    if "model" in sections:
-        found += _model_faults(sections["model"], sections.get("sampler"))
-    if "data" in sections:
-        found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
-    if "storage" in sections:
-        found += sqlite.faults(sections["storage"].url, "storage.url")
-    if "tracking" in sections:
-        found += tracking.faults(sections["tracking"])
-    return found
-
-
-def _model_faults(model: ModelConfig, sampler: Sampler | None) -> list[str]:
-    found = models.estimator.faults(model)
-    try:
-        defaults = models.estimator.defaults(model)
-    except ConfigError:  # told above
-        defaults = {}
-    searched, wrong = space.read(model.space, model.known_good, defaults)
-    if not wrong and sampler:
-        wrong = study.faults(sampler, searched)
-    return found + wrong
-
-
-def _data_faults(
-    source: Data, shares: SplitConfig | None, columns: FeaturesConfig | None
-) -> list[str]:
-    try:
-        table = data.load(source)
-    except PopsearchError as error:
-        return list(error.faults)
-    found = features.faults(columns, table) if columns else []
-    if shares:
-        try:
-            data.split(table.n_rows, shares.test_size, shares.val_size, shares.seed)
-        except PopsearchError as error:
-            found += error.faults
-    return found

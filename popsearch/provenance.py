@@ -32,7 +32,6 @@ def record(plan: Plan, command: str) -> StudyRecord:
 
 def tags(plan: Plan, command: str) -> dict[str, str]:
     """Give the tags of a study's run: what it is, and how to repeat it."""
-    split = plan.split
     found = {
         "popsearch.fingerprint": plan.fingerprint,
         "popsearch.data_fingerprint": plan.table.fingerprint,
@@ -40,11 +39,12 @@ def tags(plan: Plan, command: str) -> dict[str, str]:
         "popsearch.command": command,
         "mlflow.source.name": command,
         "mlflow.note.content": (
-            f"{plan.cfg.model.estimator} on {plan.table.about}: {len(split.train):,} training, "
-            f"{len(split.val):,} validation and {len(split.test):,} test rows.\n\n"
+            f"{plan.cfg.model.estimator} on {plan.table.about}: {plan.about_rows}.\n\n"
             f"Repeat or continue it with:\n\n    {command}\n"
         ),
     }
+    if plan.warnings:
+        found["popsearch.warnings"] = "\n".join(plan.warnings)
     if commit := git_commit():
         found["mlflow.source.git.commit"] = commit
     return found

@@ -42,6 +42,7 @@ class Result:
     floor_mse: float | None
     mlflow_run_id: str | None
     duration_s: float
+    warnings: list[str]
 
 
 def run(cfg: Config, run_dir: Path, command: str) -> Result:
@@ -126,4 +127,5 @@ def _result(
         floor_mse=test.floor_mse if test else None,
         mlflow_run_id=run_id or None,
         duration_s=round(duration_s, 3),
+        warnings=plan.warnings,
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
 
-from popsearch import report
+from popsearch import report, schema
 from popsearch.interrupt import Interrupts
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan
@@ -35,12 +36,15 @@ class Terminal:
 
     def opening(self) -> None:
         """Say what is searched, and on which rows."""
-        plan, split = self._plan, self._plan.split
+        plan = self._plan
         self._console.print(
-            f"[bold]{plan.cfg.model.name}[/] on {escape(plan.table.about)}: "
-            f"{len(split.train):,} training, {len(split.val):,} validation, "
-            f"{len(split.test):,} test rows"
+            f"[bold]{plan.cfg.model.name}[/] on {escape(plan.table.about)}: {plan.about_rows}"
         )
+        told = schema.summary(plan.cfg.features, plan.table, plan.cfg.model.missing)
+        for label, text in told:
+            self._console.print(Text(f"{label:<12} {text}", "dim"))
+        for line in plan.warnings:
+            self._console.print(f"warning: {line}", style="yellow", markup=False)
 
     @contextlib.contextmanager
     def searching(self, study: Study, wanted: float, interrupts: Interrupts) -> Iterator[None]:

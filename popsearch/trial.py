@@ -59,7 +59,8 @@ def run(training: Training, n_members: int, watch: Watch, patience: int | None) 
 
 
 def _append(outcome: Outcome, scores: Scores, member: int, resource: int, keeps_best: bool) -> None:
-    point = Point(resource, *(float(values[member]) for values in scores))
+    refit, *errors = (values[member] for values in scores)
+    point = Point(resource, int(refit), *map(float, errors))
     if not np.isfinite([point.train_mse, point.val_mse]).all():
         _fail(outcome, f"diverged: validation MSE is {point.val_mse} after {resource}", "")
         return

@@ -9,6 +9,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
@@ -20,6 +21,7 @@ from popsearch import finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import prepare
 from popsearch.run import Result, run
+from popsearch.usage import CONF
 
 SMALL = ("model=ridge", "data.rows=600", "n_trials=4")
 
@@ -38,21 +40,21 @@ def test_the_result_is_that_of_scikit_learn_by_hand(compose: Any, workdir: Path)
     """Validation and test errors are those of the pipeline one would write oneself."""
     cfg = compose(*SMALL)
     result, plan = run(cfg, workdir, ""), prepare(cfg)
-    X, y, rows = plan.table.X.to_numpy(), plan.table.y, plan.split
+    X, y, (rows,) = plan.table.X.to_numpy(), plan.table.y, plan.split.folds
+    known, sealed = plan.split.known, plan.split.test
     assert result.best_params is not None
     pipeline = make_pipeline(MinMaxScaler(), Ridge(alpha=result.best_params["alpha"]))
     val = pipeline.fit(X[rows.train], y[rows.train]).predict(X[rows.val])
     assert result.val_mse == pytest.approx(mean_squared_error(y[rows.val], val), rel=1e-9)
     assert result.val_mae == pytest.approx(mean_absolute_error(y[rows.val], val), rel=1e-9)
-    known = np.concatenate([rows.train, rows.val])
-    test = pipeline.fit(X[known], y[known]).predict(X[rows.test])
-    assert result.test_mse == pytest.approx(mean_squared_error(y[rows.test], test), rel=1e-9)
-    assert result.test_mae == pytest.approx(mean_absolute_error(y[rows.test], test), rel=1e-9)
-    assert result.test_r2 == pytest.approx(r2_score(y[rows.test], test), rel=1e-9)
-    mean = np.full(len(rows.test), y[known].mean())
-    assert result.mean_mse == pytest.approx(mean_squared_error(y[rows.test], mean), rel=1e-9)
+    test = pipeline.fit(X[known], y[known]).predict(X[sealed])
+    assert result.test_mse == pytest.approx(mean_squared_error(y[sealed], test), rel=1e-9)
+    assert result.test_mae == pytest.approx(mean_absolute_error(y[sealed], test), rel=1e-9)
+    assert result.test_r2 == pytest.approx(r2_score(y[sealed], test), rel=1e-9)
+    mean = np.full(len(sealed), y[known].mean())
+    assert result.mean_mse == pytest.approx(mean_squared_error(y[sealed], mean), rel=1e-9)
     assert plan.table.true_mean is not None
-    floor = mean_squared_error(y[rows.test], plan.table.true_mean[rows.test])
+    floor = mean_squared_error(y[sealed], plan.table.true_mean[sealed])
     assert result.floor_mse == pytest.approx(floor, rel=1e-9)
 
 
@@ -83,6 +85,84 @@ def test_the_stored_model_predicts_the_test_rows(compose: Any, workdir: Path) ->
     files = [p.suffix for p in Path(model.artifact_location).rglob("*")]
     assert ".skops" in files
     assert ".pkl" not in files
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (CONF / "split").glob("*.yaml")))
+def test_a_study_runs_on_every_split(name: str, compose: Any, workdir: Path) -> None:
+    """Each way to split is searched, pruned between its steps, scored and tracked to the end."""
+    group = "split.group_by=[key,mode]" if name == "grouped" else "timeout=null"
+    size = ["data.rows=900", "n_trials=12", "model.space.alpha.high=1e6"]
+    cfg = compose("model=ridge", f"split={name}", group, *size)
+    result = run(cfg, workdir, "")
+    assert sum(result.n_trials.values()) == 12
+    assert result.n_trials["pruned"] > 0
+    assert result.test_mse is not None
+    assert result.mean_mse is not None
+    assert result.test_mse < result.mean_mse
+    assert_agree(workdir, result.study, 12)
+
+
+@pytest.mark.parametrize("family", ["ridge", "hist_gbr"])
+def test_a_table_of_any_kind_runs_from_file_to_stored_model(
+    family: str, compose: Any, workdir: Path
+) -> None:
+    """Categories, dates, labels of yes and no, and missing values are searched, stored, loaded."""
+    rng = np.random.default_rng(7)
+    n = 400
+    frame = pd.DataFrame(
+        {
+            "shop": rng.integers(0, 60, n).astype(str),
+            "colour": rng.choice(["red", "green", None], n),
+            "opened": pd.date_range("2019-01-05", periods=n, freq="D").astype(str),
+            "outlet": rng.random(n) > 0.5,
+            "area": np.where(rng.random(n) < 0.2, np.nan, rng.random(n)),
+            "remark": [f"no. {i}" for i in range(n)],
+        }
+    )
+    frame["sales"] = frame["shop"].astype(int) + 9 * frame["outlet"] + rng.normal(0, 3, n)
+    frame["shop"] = "s" + frame["shop"]
+    frame.to_csv("shops.csv", index=False)
+    few = ["model.steps.budget=60"] if family == "hist_gbr" else []
+    cfg = compose(
+        f"model={family}",
+        "data=csv",
+        "data.path=shops.csv",
+        "data.target=sales",
+        "n_trials=4",
+        *few,
+    )
+    result, plan = run(cfg, workdir, ""), prepare(cfg)
+    assert result.study.startswith(f"shops-{family}-")
+    assert result.test_r2 is not None
+    assert result.test_r2 > 0.8  # of what is not noise
+    mlflow.set_tracking_uri(f"sqlite:///{workdir}/mlflow.db")
+    (model,) = mlflow.search_logged_models(experiment_ids=["1"], output_format="list")
+    loaded = mlflow.pyfunc.load_model(model.model_uri)
+    X, y = plan.open_test()
+    assert "remark" not in X
+    assert mean_squared_error(y, loaded.predict(X)) == pytest.approx(result.test_mse)
+
+
+def test_what_makes_scores_too_good_is_told_and_stored(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy of the target and repeated rows are named before the search, and in what it leaves."""
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame({"a": rng.random(300), "b": rng.random(300), "y": rng.random(300)})
+    frame["copied"] = frame["y"] * 3
+    pd.concat([frame, frame[:50]]).to_csv("leaky.csv", index=False)
+    cfg = compose("model=ridge", "data=csv", "data.path=leaky.csv", "data.target=y", "n_trials=1")
+    result = run(cfg, workdir, "")
+    out = capsys.readouterr().out
+    before = out[: out.index("study leaky-ridge-")]
+    assert len(result.warnings) == 2
+    for line in result.warnings:
+        assert f"warning: {line}" in before
+    assert "copied" in result.warnings[1]
+    assert "repeat" in result.warnings[0]
+    client = mlflow.MlflowClient(f"sqlite:///{workdir}/mlflow.db")
+    tags = client.get_run(str(result.mlflow_run_id)).data.tags
+    assert tags["popsearch.warnings"].splitlines() == result.warnings
 
 
 def test_the_same_command_again_adds_nothing(
@@ -121,6 +201,9 @@ def test_a_better_winner_is_scored_anew(compose: Any, workdir: Path) -> None:
         "data.seed=1",
         "split.seed=1",
         "split.val_size=0.2",
+        "split=time",
+        "split=kfold",
+        "model.missing=pass",
         "features.columns=[year,tempo]",
         "model.space.alpha.high=10",
         "model.scaler=none",

@@ -25,7 +25,9 @@ def record(name: str) -> StudyRecord:
 
 def outcome(n_steps: int, **more: Any) -> Outcome:
     """Give how a trial went that got better with every step."""
-    curve = [Point(10 * i, 1.0 / i, 2.0 / i, 3.0 / i, 4.0 / i) for i in range(1, n_steps + 1)]
+    curve = [
+        Point(10 * i, 10 * i, 1.0 / i, 2.0 / i, 3.0 / i, 4.0 / i) for i in range(1, n_steps + 1)
+    ]
     return Outcome(curve=curve, best_step=n_steps, fit_s=0.5, **more)
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error
 from popsearch import trial
 from popsearch.config import Config
 from popsearch.family import StageSteps
-from popsearch.models import Rows, Training, estimator
+from popsearch.models import Rows, estimator
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan, prepare
 from popsearch.space import Params
@@ -28,7 +28,7 @@ def plan(request: Any, compose: Any) -> Plan:
     return prepare(cfg)
 
 
-def train(plan: Plan, params: Params) -> tuple[Training, Outcome]:
+def train(plan: Plan, params: Params) -> tuple[Any, Outcome]:
     """Train one set of parameters to its last step."""
     training = plan.training([params])
     (outcome,) = trial.run(training, 1, lambda member, outcome: False, None)
@@ -149,7 +149,7 @@ def test_linear_features_are_scaled_on_training_rows(compose: Any) -> None:
     assert scaled.X_train.min(axis=0) == pytest.approx(np.zeros(13))
     assert scaled.X_train.max(axis=0) == pytest.approx(np.ones(13))
     plain = prepare(compose("model=gbr", "data.rows=1500"))
-    train_rows = plan_values(plain, plain.split.train)
+    train_rows = plan_values(plain, plain.split.folds[0].train)
     np.testing.assert_array_equal(plain.rows.X_train, train_rows)
 
 

@@ -1,7 +1,7 @@
 """The loop over steps: what ends a member, and which step it stands for."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,13 +28,11 @@ class Scripted:
             raise ValueError("no solution")
         val = np.array(self._val[self.step])
         self.step += 1
-        return Scores(val / 2, val / 4, val, val / 8)
+        stages = np.full(len(val), 10 * self.step)
+        return Scores(stages, val / 2, val / 4, val, val / 8)
 
     def drop(self, members: Iterable[int]) -> None:
         self.dropped += list(members)
-
-    def model(self, member: int, step: int) -> Any:
-        raise AssertionError
 
 
 class Rungs(Scripted):
@@ -113,6 +111,6 @@ def test_r2_is_scikit_learns() -> None:
 
     rng = np.random.default_rng(0)
     y, p = rng.normal(size=50), rng.normal(size=50)
-    point = Point(1, 0.0, 0.0, mean_squared_error(y, p), 0.0)
+    point = Point(1, 1, 0.0, 0.0, mean_squared_error(y, p), 0.0)
     scores = Outcome(curve=[point], best_step=1).scores(float(y.var()))
     assert scores["val_r2"] == pytest.approx(r2_score(y, p))

@@ -1,17 +1,17 @@
 """Where tables come from: one module for each source."""
 
-from functools import lru_cache
 from typing import assert_never
 
-import numpy as np
+from popsearch.data.split import Fold, Split, split
+from popsearch.data.split import faults as split_faults
+from popsearch.data.table import Column, Kind, Table
+from popsearch.source import CsvData, Data, DemoData, TracksData
 
-from popsearch.config import Data, DemoData, TracksData
-from popsearch.data.table import Split, Table, freeze, split
+__all__ = ["Column", "Fold", "Kind", "Split", "Table", "load", "split", "split_faults"]
 
-__all__ = ["Split", "Table", "load", "split"]
+_last: tuple[str, Table] | None = None  # the families of a sweep share one table
 
 
-@lru_cache(maxsize=1)  # the families of a sweep share one table
 def load(cfg: Data) -> Table:
     """Give the table that a configuration names.
 
@@ -20,17 +20,26 @@ def load(cfg: Data) -> Table:
     DataError
         If it cannot be read or used.
     """
+    global _last
+    key = cfg.model_dump_json()
+    if _last is None or _last[0] != key:
+        _last = key, _load(cfg)
+    return _last[1]
+
+
+def _load(cfg: Data) -> Table:
     match cfg:
         case DemoData():
             from popsearch.data import demo
 
-            X, y, true_mean = demo.generate(cfg.rows, cfg.seed)
-            about = f"{cfg.rows:,} synthetic tracks, seed {cfg.seed}"
-            columns = {str(name): X[name].to_numpy(dtype=np.float64) for name in X}
-            return freeze(cfg.name, about, columns, y, true_mean)
+            return demo.load(cfg)
         case TracksData():
             from popsearch.data import tracks
 
-            return tracks.load(cfg.name, cfg.path)
+            return tracks.load(cfg)
+        case CsvData():
+            from popsearch.data import csv
+
+            return csv.load(cfg)
         case _:
             assert_never(cfg)

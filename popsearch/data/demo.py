@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from popsearch.data.table import Kind, Table
+    from popsearch.source import DemoData
+
 FULL_ROWS = 586_672
 
 # The marginals: the value of each feature at these shares of the rows, and straight lines between.
@@ -62,6 +65,17 @@ _CORRELATIONS: tuple[tuple[int, ...], ...] = (
 # Centre and unit of every feature in the law of popularity: about its mean and standard deviation.
 _CENTRES = (1988, 0.56, 0.54, 5.2, -10.2, 0.66, 0.1, 0.45, 0.11, 0.21, 0.55, 118.5, 225)
 _UNITS = (23, 0.17, 0.25, 3.5, 5.1, 0.47, 0.18, 0.35, 0.27, 0.18, 0.26, 29.8, 100)
+
+
+def load(cfg: DemoData) -> Table:
+    """Give the table of made-up tracks."""
+    from popsearch.data.table import assemble, view
+
+    X, y, true_mean = generate(cfg.rows, cfg.seed)
+    numeric: Kind = "numeric"
+    columns = {name: (numeric, X[name].to_numpy(dtype=np.float64)) for name in FEATURES}
+    cells = assemble(columns, "popularity", y, f"data={cfg.name}")
+    return view(cells, cfg.name, f"{cfg.rows:,} synthetic tracks, seed {cfg.seed}", true_mean)
 
 
 def generate(

@@ -1,20 +1,50 @@
-"""The frozen table that a study runs on, and its split."""
+"""The frozen table that a study runs on."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from popsearch.errors import ConfigError, DataError
+from popsearch.errors import DataError
 
 MIN_ROWS = 10
+_ABOUT = b"popsearch"
+
+Kind = Literal["numeric", "boolean", "categorical", "labels", "datetime", "text", "id", "empty"]
+"""What a column holds.
+
+``labels`` are several categories to a cell, with commas between; ``text`` has a value of its own
+in nearly every row; ``id`` counts the rows; ``empty`` has no values at all.
+"""
+FEATURE_KINDS: tuple[Kind, ...] = ("numeric", "boolean", "categorical", "labels", "datetime")
+TEXT_KINDS: tuple[Kind, ...] = ("categorical", "labels", "text")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is known of a column: ``n_distinct`` counts different texts or labels, else it is 0."""
+
+    kind: Kind
+    n_missing: int
+    n_distinct: int
+    dropped: bool = False
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether a model may see it."""
+        return self.kind in FEATURE_KINDS and not self.dropped
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Features and target, read-only, with a fingerprint over all of their bytes.
+    """Columns and target, read-only, with a fingerprint over all of their values.
 
     Parameters
     ----------
@@ -23,9 +53,14 @@ class Table:
     about
         One line for people: what these rows are.
     X
-        Numeric columns, (n_rows, n_features).
+        All columns but the target, (n_rows, n_columns): floats with NaN (``numeric``,
+        ``boolean``, ``id``, ``empty``), text (``categorical``, ``labels``, ``text``) or times.
+    columns
+        What is known of each, by name.
     y
         Target, (n_rows,).
+    target
+        Its name.
     true_mean
         What a perfect model would predict, (n_rows,), where the data are made up and so known.
     """
@@ -33,7 +68,9 @@ class Table:
     name: str
     about: str
     X: pd.DataFrame
+    columns: Mapping[str, Column]
     y: NDArray[np.float64]
+    target: str
     true_mean: NDArray[np.float64] | None
     fingerprint: str
 
@@ -43,91 +80,135 @@ class Table:
         return len(self.y)
 
 
-def freeze(
-    name: str,
-    about: str,
-    columns: dict[str, NDArray[np.float64]],
+def assemble(
+    columns: Mapping[str, tuple[Kind, pa.Array | pa.ChunkedArray | NDArray[np.float64]]],
+    target: str,
     y: NDArray[np.float64],
-    true_mean: NDArray[np.float64] | None = None,
-    where: str | None = None,
-) -> Table:
-    """Give the checked, read-only table.
+    where: str,
+    dropped: frozenset[str] = frozenset(),
+) -> pa.Table:
+    """Give the checked columns in one Arrow table, as the cache holds it.
 
     Parameters
     ----------
+    columns
+        Kind and cells by name: numbers with NaN or null where missing, text, or times.
     where
-        What a message says is at fault; ``data=`` and the name where it is not given.
+        What a message says is at fault.
+    dropped
+        Columns that are no features, but may group or order the rows.
 
     Raises
     ------
     DataError
-        If a value is missing or infinite, rows are too few, or the target is constant.
+        If a value is infinite, the target is missing or constant, or rows are too few.
     """
-    where = where or f"data={name}"
-    faults = [fault for column in columns for fault in _bad_values(where, column, columns[column])]
-    faults += _bad_values(where, "the target", y)
-    if len(y) < MIN_ROWS:
-        faults.append(f"{where}: must have at least {MIN_ROWS} rows, but has {len(y)}")
-    elif not faults and np.all(y == y[0]):
-        faults.append(f"{where}: the target must vary, but it is {y[0]:g} in all {len(y):,} rows")
+    cells = {name: _stored(kind, values) for name, (kind, values) in columns.items()}
+    used = [name for name in cells if name not in dropped]
+    faults = [f for name in used for f in _infinite(where, name, cells[name])]
+    faults += _unusable_target(where, target, y)
     if faults:
         raise DataError(*faults)
-    # Copies, so that nobody holds an array through which the table could still be written.
-    values = np.column_stack(list(columns.values())).astype(np.float64)
-    target = np.array(y, dtype=np.float64)
-    digest = hashlib.sha256(repr((list(columns), values.shape)).encode())
-    digest.update(values.data)
-    digest.update(target.data)
-    values.flags.writeable = target.flags.writeable = False
+    known = {
+        name: Column(kind, _n_missing(cells[name]), _n_distinct(kind, cells[name]), name in dropped)
+        for name, (kind, _) in columns.items()
+    }
+    names, arrays = [*cells, target], [*cells.values(), pa.array(y, pa.float64())]
+    about = {
+        "columns": {name: asdict(column) for name, column in known.items()},
+        "fingerprint": _fingerprint(names, arrays),
+    }
+    return pa.table(arrays, names, metadata={_ABOUT: json.dumps(about).encode()})
+
+
+def view(
+    cells: pa.Table, name: str, about: str, true_mean: NDArray[np.float64] | None = None
+) -> Table:
+    """Give the table over what ``assemble`` made, without copying numbers."""
+    known = json.loads(cells.schema.metadata[_ABOUT])
+    *names, target = cells.column_names
+    # One block for each column, so that a memory-mapped file stays where it is.
+    X = cells.select(names).to_pandas(split_blocks=True, ignore_metadata=True)
+    y = cells[target].chunk(0).to_numpy(zero_copy_only=True)
     if true_mean is not None:
         true_mean = np.array(true_mean, dtype=np.float64)
         true_mean.flags.writeable = False
-    X = pd.DataFrame(values, columns=list(columns), copy=False)
-    return Table(name, about, X, target, true_mean, digest.hexdigest())
+    columns = {key: Column(**values) for key, values in known["columns"].items()}
+    return Table(name, about, X, columns, y, target, true_mean, known["fingerprint"])
 
 
-def _bad_values(where: str, column: str, values: NDArray[np.float64]) -> list[str]:
-    bad = np.flatnonzero(~np.isfinite(values))
-    if not len(bad):
+def _stored(kind: Kind, values: pa.Array | pa.ChunkedArray | NDArray[np.float64]) -> pa.Array:
+    """Give one contiguous array of the type that this kind is stored in."""
+    cells = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+        if isinstance(cells, pa.ChunkedArray):
+            cells = cells.chunk(0) if cells.num_chunks else pa.array([], cells.type)
+    if kind in TEXT_KINDS:
+        return cells.cast(pa.large_string())
+    if kind == "datetime":
+        return cells.cast(pa.timestamp("us"))
+    if pa.types.is_null(cells.type):
+        return pa.array(np.full(len(cells), np.nan))
+    # NaN, not null: then pandas sees the very bytes.
+    return pc.fill_null(cells.cast(pa.float64(), safe=False), np.nan)
+
+
+def _infinite(where: str, column: str, cells: pa.Array) -> list[str]:
+    if not pa.types.is_floating(cells.type):
         return []
-    what = "empty" if np.isnan(values[bad[0]]) else "infinite"
+    return _bad_values(where, column, "finite", np.isinf(cells.to_numpy()), cells.to_numpy())
+
+
+def _unusable_target(where: str, target: str, y: NDArray[np.float64]) -> list[str]:
+    faults = _bad_values(where, f"the target {target}", "a finite number", ~np.isfinite(y), y)
+    if len(y) < MIN_ROWS:
+        faults.append(f"{where}: must have at least {MIN_ROWS} rows, but has {len(y)}")
+    elif not faults and np.all(y == y[0]):
+        faults.append(
+            f"{where}: the target {target} must vary, but it is {y[0]:g} in all {len(y):,} rows"
+        )
+    return faults
+
+
+def _bad_values(
+    where: str, column: str, must: str, bad: NDArray[np.bool_], values: NDArray[np.float64]
+) -> list[str]:
+    rows = np.flatnonzero(bad)
+    if not len(rows):
+        return []
+    what = "empty" if np.isnan(values[rows[0]]) else "infinite"
     return [
-        f"{where}: {column} must be a finite number in every row, but {len(bad):,} of "
-        f"{len(values):,} rows are not, the first in row {bad[0] + 1} ({what}); "
-        "mend or remove these rows"
+        f"{where}: {column} must be {must} in every row, but {len(rows):,} of {len(values):,} "
+        f"rows are not, the first in row {rows[0] + 1} ({what}); mend or remove these rows"
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Row numbers of the three parts; the search sees train and val only."""
-
-    train: NDArray[np.intp]
-    val: NDArray[np.intp]
-    test: NDArray[np.intp]
+def _n_missing(cells: pa.Array) -> int:
+    return int(pc.sum(pc.is_null(cells, nan_is_null=True)).as_py() or 0)
 
 
-def split(n_rows: int, test_size: float, val_size: float, seed: int) -> Split:
-    """Give the deck's split: a share for the test, then a share of the rest for validation.
+def _n_distinct(kind: Kind, cells: pa.Array) -> int:
+    if kind == "labels":
+        cells = pc.list_flatten(pc.split_pattern(cells, ","))
+    elif kind not in TEXT_KINDS:
+        return 0  # which nobody asks for, and counting takes seconds
+    return int(pc.count_distinct(cells).as_py())
 
-    Raises
-    ------
-    ConfigError
-        If a part would have fewer than two rows.
-    """
-    from sklearn.model_selection import train_test_split
 
-    n_test = int(np.ceil(test_size * n_rows))
-    n_val = int(np.ceil(val_size * (n_rows - n_test)))
-    parts = {"training": n_rows - n_test - n_val, "validation": n_val, "test": n_test}
-    faults = [
-        f"split: every part needs at least 2 rows, but of {n_rows} rows {n} are left for "
-        f"{part}; change split.test_size={test_size:g} or split.val_size={val_size:g}"
-        for part, n in parts.items()
-        if n < 2
-    ]
-    if faults:
-        raise ConfigError(*faults)
-    rest, test = train_test_split(np.arange(n_rows), test_size=test_size, random_state=seed)
-    train, val = train_test_split(rest, test_size=val_size, random_state=seed)
-    return Split(train, val, test)
+def _fingerprint(names: list[str], arrays: list[pa.Array]) -> str:
+    """Give a hash of names and values that does not depend on how Arrow lays them out."""
+    digest = hashlib.sha256(repr(names).encode())
+    for cells in arrays:
+        digest.update(np.packbits(cells.is_null().to_numpy(zero_copy_only=False)).data)
+        if pa.types.is_large_string(cells.type):
+            filled = pc.fill_null(cells, "")
+            digest.update(pc.binary_length(filled).to_numpy().data)
+            _, offsets, data = filled.buffers()
+            bounds = np.frombuffer(offsets, np.int64)[filled.offset :]
+            if data is not None:
+                digest.update(memoryview(data)[bounds[0] : bounds[len(filled)]])
+        else:
+            numbers = cells.cast(pa.int64()) if pa.types.is_timestamp(cells.type) else cells
+            digest.update(pc.fill_null(numbers, 0).to_numpy().data)
+    return digest.hexdigest()

@@ -2,12 +2,12 @@
 
 from popsearch.family import ModelConfig
 from popsearch.models import estimator
-from popsearch.models.training import Rows, Scores, Training
+from popsearch.models.training import Rows, Scores, Training, WayOfTraining
 
-__all__ = ["Rows", "Scores", "Training", "estimator", "way_of_training"]
+__all__ = ["Rows", "Scores", "Training", "WayOfTraining", "estimator", "way_of_training"]
 
 
-def way_of_training(model: ModelConfig) -> type[Training]:
+def way_of_training(model: ModelConfig) -> type[WayOfTraining]:
     """Give the class that trains this family.
 
     Raises
@@ -15,4 +15,5 @@ def way_of_training(model: ModelConfig) -> type[Training]:
     ConfigError
         If there is no such class.
     """
-    return estimator.find(model.training, "model.training")
+    found: type[WayOfTraining] = estimator.find(model.training, "model.training")
+    return found

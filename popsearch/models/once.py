@@ -41,7 +41,7 @@ class FittedOnce:
         fitted.fit(rows.X_train[:n], rows.y_train[:n])
         self._fitted.append(fitted)
         seen = Rows(rows.X_train[:n], rows.y_train[:n], rows.X_val, rows.y_val)
-        return score(seen, fitted.predict(seen.X_train), fitted.predict(seen.X_val))
+        return score(seen, n, fitted.predict(seen.X_train), fitted.predict(seen.X_val))
 
     def drop(self, members: Iterable[int]) -> None:
         """Do nothing: a step that is not taken costs nothing."""

@@ -84,7 +84,7 @@ class Stages(ABC):
     ) -> bool:
         """Hand out the scores where a step ends here; true means: stop the fit."""
         if n_stages in self.resources:
-            scores = score(self._rows, train_prediction, val_prediction)
+            scores = score(self._rows, n_stages, train_prediction, val_prediction)
             search = self._run.parent
             assert search is not None
             search.switch(scores)

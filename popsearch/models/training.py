@@ -22,8 +22,15 @@ class Rows:
 
 
 class Scores(NamedTuple):
-    """Errors of every member after a step, each of shape (n_members,)."""
+    """Errors of every member after a step, each of shape (n_members,).
 
+    Parameters
+    ----------
+    refit
+        How much of the resource a refit of the member as it is now takes.
+    """
+
+    refit: NDArray[np.intp]
     train_mse: NDArray[np.float64]
     train_mae: NDArray[np.float64]
     val_mse: NDArray[np.float64]
@@ -35,6 +42,26 @@ class Training(Protocol):
 
     What trains does not know that it is being searched: whether a member is worth going on
     with is decided outside.
+    """
+
+    keeps_best: ClassVar[bool]
+    """True where every step is a model of its own, so that the best one is kept; false where
+    an earlier step is only a cheaper look at the last."""
+
+    resources: Sequence[int]
+    """What a member has used after each step: stages, trees, epochs, rows or folds."""
+
+    def advance(self) -> Scores:
+        """Train every live member by one step and score it."""
+        ...
+
+    def drop(self, members: Iterable[int]) -> None:
+        """Stop training these: pruned, or done."""
+        ...
+
+
+class WayOfTraining(Training, Protocol):
+    """How a family trains on one set of rows, and how its winner is fitted again.
 
     Parameters
     ----------
@@ -49,27 +76,12 @@ class Training(Protocol):
         that decision can be left out.
     """
 
-    keeps_best: ClassVar[bool]
-    """True where every step is a model of its own, so that the best one is kept; false where
-    an earlier step is only a cheaper look at the last."""
-
     steps_kind: ClassVar[Literal["rows", "stages"]]
     """The kind of steps, as ``model.steps.kind`` names it."""
-
-    resources: Sequence[int]
-    """What a member has used after each step: stages, trees, epochs or rows."""
 
     def __init__(
         self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True
     ) -> None: ...
-
-    def advance(self) -> Scores:
-        """Train every live member by one step and score it."""
-        ...
-
-    def drop(self, members: Iterable[int]) -> None:
-        """Stop training these: pruned, or done."""
-        ...
 
     def model(self, member: int, step: int) -> Any:
         """Give the fitted model of a member as it was after a step (counted from 0)."""
@@ -89,11 +101,15 @@ class Training(Protocol):
 
 
 def score(
-    rows: Rows, train_prediction: NDArray[np.float64], val_prediction: NDArray[np.float64]
+    rows: Rows,
+    refit: int,
+    train_prediction: NDArray[np.float64],
+    val_prediction: NDArray[np.float64],
 ) -> Scores:
     """Give the errors of one member from its predictions, each of shape (1,)."""
     train, val = rows.y_train - train_prediction, rows.y_val - val_prediction
     return Scores(
+        refit=np.array([refit]),
         train_mse=np.array([mse(train)]),
         train_mae=np.array([np.abs(train).mean()]),
         val_mse=np.array([mse(val)]),

@@ -141,6 +141,7 @@ def _copy(twin: Asked) -> Outcome:
     known = twin.scores
     point = Point(
         int(known["best_resource"]),
+        int(known["best_resource"]),
         *(known[key] for key in ("train_mse", "train_mae", "val_mse", "val_mae")),
     )
     state: State = "pruned" if twin.state == "pruned" else "complete"

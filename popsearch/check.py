@@ -1,0 +1,54 @@
+"""All that cannot be in a configuration, found before the study opens."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from popsearch import data, features, models, space, sqlite, study, tracking
+from popsearch.config import FeaturesConfig, Sampler
+from popsearch.errors import ConfigError, PopsearchError
+from popsearch.family import ModelConfig
+from popsearch.source import Data
+from popsearch.splitting import SplitConfig
+
+
+def faults(sections: Mapping[str, Any]) -> list[str]:
+    """Give all that cannot be, by itself or beside the others.
+
+    Parameters
+    ----------
+    sections
+        Parts of a ``Config`` by name; those whose values do not hold may be missing.
+    """
+    found: list[str] = []
+    if "model" in sections:
+        found += _model_faults(sections["model"], sections.get("sampler"))
+    if "data" in sections:
+        found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
+    if "storage" in sections:
+        found += sqlite.faults(sections["storage"].url, "storage.url")
+    if "tracking" in sections:
+        found += tracking.faults(sections["tracking"])
+    return found
+
+
+def _model_faults(model: ModelConfig, sampler: Sampler | None) -> list[str]:
+    found = models.estimator.faults(model)
+    try:
+        defaults = models.estimator.defaults(model)
+    except ConfigError:  # told above
+        defaults = {}
+    searched, wrong = space.read(model.space, model.known_good, defaults)
+    if not wrong and sampler:
+        wrong = study.faults(sampler, searched)
+    return found + wrong
+
+
+def _data_faults(
+    source: Data, split: SplitConfig | None, columns: FeaturesConfig | None
+) -> list[str]:
+    try:
+        table = data.load(source)
+    except PopsearchError as error:
+        return list(error.faults)
+    found = features.faults(columns, table) if columns else []
+    return found + (data.split_faults(table, split) if split else [])

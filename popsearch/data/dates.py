@@ -1,0 +1,109 @@
+"""Columns as times; a cell that is none is named with its row."""
+
+import warnings
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from popsearch.data.cells import is_empty, is_text, plain, refuse
+from popsearch.errors import DataError
+
+_YEAR = r"^([12]\d{3})$"
+_MONTH = r"^([12]\d{3}-(0[1-9]|1[0-2]))$"
+_DAY = r"^[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+# What pandas reads but does not guess; each is tried with the day first too.
+_FORMATS = ("%m/%d/%y", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p")
+_GUESSES = 20
+_TIME = pa.timestamp("us")
+_LAST = datetime(9999, 12, 31, 23, 59, 59)
+
+
+def times(table: pa.Table, column: str, where: str) -> pa.Array:
+    """Give a column of dates as timestamps in microseconds, in UTC, null for an empty cell.
+
+    It may hold dates, times, years, or text in one format that pandas can guess; ISO 8601 also as
+    a bare year or month. In 01/02/2020 the month is first, unless other cells forbid it.
+
+    Raises
+    ------
+    DataError
+        If a value is no date, with its row.
+    """
+    cells = plain(table[column])
+    kind = cells.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        found = _in_range(cells).cast(
+            options=pc.CastOptions(target_type=_TIME, allow_time_truncate=True)
+        )
+    elif is_text(cells):
+        found = _parse_times(pc.utf8_trim_whitespace(cells))
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        found = _parse_times(_years(cells))
+    elif pa.types.is_null(kind):
+        found = cells.cast(_TIME)
+    else:
+        raise DataError(f"{where}: {column} must hold dates, but holds {kind}")
+    if isinstance(found, pa.ChunkedArray):
+        found = found.combine_chunks()
+    bad = found.is_null().to_numpy(zero_copy_only=False) & ~is_empty(cells)
+    refuse(cells, bad, f"{where}: {column} must be a date")
+    return found
+
+
+def _years(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give numbers like 1999 and 19991231 as text, and null for all others."""
+    values = cells.cast(pa.float64(), safe=False)
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 1e8))
+    text = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(pc.match_substring_regex(text, f"{_YEAR}|{_DAY}"), text, None)
+
+
+def _in_range(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give dates and times, and in UTC, and null for those beyond the years 1 to 9999."""
+    if pa.types.is_timestamp(cells.type):
+        cells = cells.cast(pa.timestamp(cells.type.unit))
+        if cells.type.unit == "ns":
+            return cells
+    first, last = (pa.scalar(end, cells.type) for end in (datetime.min, _LAST))
+    inside = pc.and_(pc.greater_equal(cells, first), pc.less_equal(cells, last))
+    return pc.if_else(inside, cells, None)
+
+
+def _parse_times(text: pa.ChunkedArray) -> pa.Array:
+    """Give the times that are written as text, and null for every other text."""
+    cells = text.combine_chunks().dictionary_encode()  # dates repeat, and guesses are slow
+    different = cells.dictionary
+    for short, rest in ((_YEAR, "-01-01"), (_MONTH, "-01")):
+        different = pc.replace_substring_regex(different, short, rf"\1{rest}")
+    try:
+        found = different.cast(_TIME)
+    except pa.ArrowInvalid:
+        found = _guess_times(different)
+    return found.take(cells.indices)
+
+
+def _guess_times(text: pa.Array) -> pa.Array:
+    """Give the times in the format, of those that may be meant, that fits most of them."""
+    import pandas as pd
+    from pandas.tseries.api import guess_datetime_format
+
+    # Else pandas would read "now" as the present moment.
+    cells = pc.if_else(pc.match_substring_regex(text, r"\d"), text, None).to_pylist()
+    formats = ["ISO8601"]
+    with warnings.catch_warnings(action="ignore"):  # where only the other order is possible
+        for dayfirst in (False, True):
+            guesses = (guess_datetime_format(c, dayfirst=dayfirst) for c in cells[:_GUESSES] if c)
+            guess = next(filter(None, guesses), None)
+            if guess and not (dayfirst and guess.startswith("%Y")):  # no year, day, month
+                formats.append(guess)
+    formats += [f for month in _FORMATS for f in (month, month.replace("%m/%d", "%d/%m"))]
+    best = None
+    for form in formats:
+        found = pd.to_datetime(
+            pd.Index(cells, dtype=object), format=form, utc=True, errors="coerce"
+        )
+        if best is None or found.isna().sum() < best.isna().sum():
+            best = found
+    assert best is not None
+    return pa.array(best.tz_localize(None).to_numpy("datetime64[us]"))
