@@ -46,7 +46,8 @@ class Kinds(Section):
 class CsvData(Source):
     """Any table of the user's, from a file.
 
-    ``separator`` and ``decimal`` are those of a CSV; a separator of null is read off the header.
+    ``separator`` and ``decimal`` are those of a CSV, as words, because a shell and Hydra have
+    uses of their own for the characters; a separator of null is read off the header.
     """
 
     source: Literal["csv"]
@@ -56,8 +57,8 @@ class CsvData(Source):
     drop: list[str] = Field(default_factory=list)
     datetime: list[str] = Field(default_factory=list)
     columns: Kinds = Field(default_factory=Kinds)
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None
-    decimal: Literal[".", ","]
+    separator: Literal["comma", "semicolon", "tab", "pipe"] | None
+    decimal: Literal["point", "comma"]
 
 
 Data = Annotated[Union[DemoData, TracksData, CsvData], Field(discriminator="source")]

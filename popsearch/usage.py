@@ -28,7 +28,8 @@ Usage
 
 Examples
   python -m popsearch model=gbr                                  tune one family on demo data
-  python -m popsearch model=gbr data=tracks data.path=tracks.csv n_trials=50
+  python -m popsearch data=csv data.path=homes.csv data.target=price
+  python -m popsearch model=gbr data=tracks features=catalogue split=grouped n_trials=50
   python -m popsearch -m model=ridge,gbr,hist_gbr                compare families
 
 The same command again continues the study up to n_trials; `mlflow ui` shows every trial.
@@ -38,6 +39,8 @@ Settings
   timeout=600          seconds for the search
   seed=777             of sampler and models
   split.test_size=0.3  split.val_size=0.3  split.seed=777
+  leak_r2=0.9          a feature that alone explains so much of the target is warned about
+  model.scaler=minmax  or standard, quantile, none
   model.space.max_depth.high=12   any value of the configuration; see it with --cfg job
 
 Options

@@ -20,7 +20,7 @@ ROWS = 40
 
 def asked(path: Path, target: str = "price", **more: Any) -> CsvData:
     """Give the configuration of a file, as conf/data/csv.yaml gives it."""
-    own = {"name": None, "separator": None, "decimal": ".", **more}
+    own = {"name": None, "separator": None, "decimal": "point", **more}
     return CsvData(source="csv", path=str(path), target=target, **own)
 
 
@@ -141,7 +141,7 @@ def test_all_formats_give_the_same_table(load: Callable[..., Table], tmp_path: P
         csv.load(asked(tmp_path / "homes.parquet")),
         csv.load(asked(tmp_path / "homes.feather")),
         csv.load(asked(tmp_path / "typed.parquet")),
-        csv.load(asked(tmp_path / "semicolon.csv", decimal=",")),
+        csv.load(asked(tmp_path / "semicolon.csv", decimal="comma")),
     ]
     for other in others:
         assert other.columns == first.columns
@@ -150,7 +150,7 @@ def test_all_formats_give_the_same_table(load: Callable[..., Table], tmp_path: P
 
 def test_path_and_target_are_asked_for_at_once() -> None:
     """Without both, both are told."""
-    own = {"name": None, "separator": None, "decimal": "."}
+    own = {"name": None, "separator": None, "decimal": "point"}
     with pytest.raises(DataError) as caught:
         csv.load(CsvData(source="csv", path=None, target=None, **own))  # type: ignore[arg-type]
     assert list(caught.value.faults) == [
@@ -221,6 +221,14 @@ def test_all_bad_columns_are_told_at_once(faults: Callable[..., list[str]]) -> N
     assert found[2].startswith("sold must be")
     assert "row 6 has 'perhaps'" in found[2]
     assert len(found) == 3
+
+
+def test_decimal_commas_are_asked_about(faults: Callable[..., list[str]]) -> None:
+    """Numbers written 3,14 are not taken for categories, in the target or elsewhere."""
+    found = faults(homes()[["size", "price"]].to_csv(index=False, sep=";", decimal=","))
+    assert found[0].startswith("size holds numbers with a comma, the first has '0,")
+    assert found[1].startswith("price must be a finite number in every row, but row 1 has '0,")
+    assert all(fault.endswith("give data.decimal=comma") for fault in found)
 
 
 def test_a_dropped_column_may_hold_anything(load: Callable[..., Table]) -> None:

@@ -47,7 +47,7 @@ def test_a_csv_gives_its_numbers_to_the_last_bit(tmp_path: Path) -> None:
         ROWS.replace(b",", b"|"),
     ],
     ids=["BOM", "BOM and blank lines", "CRLF", "CR", "no last newline", "blank lines", "spaces",
-         "newline in a cell", "newline in the header", "semicolons", "tabs", "bars"],
+         "newline in a cell", "newline in the header", "semicolons", "tabs", "pipes"],
 )  # fmt: skip
 def test_harmless_ways_of_writing_a_csv_are_read_alike(tmp_path: Path, raw: bytes) -> None:
     """Marks, line ends, blank lines, separators and spaces around a number change no value."""
@@ -118,6 +118,7 @@ def test_a_comma_may_be_the_decimal_point(tmp_path: Path, separator: str, raw: s
     [
         ("a,b;c\n1,2;3\n", ["a", "b;c"]),
         ("a,b;c;d\n1;2;3\n", ["a,b", "c", "d"]),
+        ("a;b,c;d\n1;2,5;3\n", ["a", "b,c", "d"]),
         ('"a;b;c",d\n1,2\n', ["a;b;c", "d"]),
         ("a|b\tc\n1|2\n", ["a", "b c"]),
         ("a b\n1\n", ["a b"]),

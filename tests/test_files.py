@@ -1,227 +1,83 @@
 """Tables from files: one content in every format, and a clear line for whatever is wrong."""
 
+import builtins
+import datetime as dt
 import errno
 import gzip
+import io
 import zipfile
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popsearch.data import files
+from popsearch.data import cells, files
 from popsearch.errors import DataError
+from tables import ROWS, column, fault, stored, write
 
-ROWS = b"a,b,word\n1,0.1,x\n2,-2e-3,y\n3,1e300,z\n"
-
-
-def write(folder: Path, raw: bytes = ROWS, name: str = "t.csv") -> str:
-    """Write a file and give its path."""
-    path = folder / name
-    path.write_bytes(raw)
-    return str(path)
-
-
-def load(path: str, columns: list[str]) -> list[np.ndarray]:
-    """Read these columns as numbers."""
-    table = files.read(path, columns)
-    return [files.numbers(table, name, f"data.path={path}") for name in columns]
-
-
-def fault(path: str, *columns: str) -> str:
-    """Give the message that reading the file, and every column as numbers, ends with."""
-    with pytest.raises(DataError) as caught:
-        load(path, list(columns) or ["a", "b"])
-    assert all(line.startswith(f"data.path={path}: ") for line in caught.value.faults)
-    assert len(str(caught.value).splitlines()) == len(caught.value.faults)
-    return str(caught.value).replace(f"data.path={path}: ", "data.path=PATH: ")
-
-
-def column(*values: object, kind: pa.DataType = None) -> pa.Table:
-    """Give a table of one column named a."""
-    return pa.table({"a": pa.array(values, kind)})
-
-
-def test_a_csv_gives_its_numbers_to_the_last_bit(tmp_path: Path) -> None:
-    """What Python prints of a float is read as that float, in a CSV as in a Parquet file."""
-    values = np.random.default_rng(0).standard_normal(2000) * 10.0 ** np.arange(-100, 100, 0.1)
-    text = write(tmp_path, ("a,b\n" + "".join(f"{v!r},0\n" for v in values.tolist())).encode())
-    stored = str(tmp_path / "t.parquet")
-    pyarrow.parquet.write_table(column(*values), stored)
-    for path in (text, stored):
-        np.testing.assert_array_equal(files.numbers(files.read(path, ["a"]), "a", ""), values)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"\xef\xbb\xbf" + ROWS,
-        ROWS.replace(b"\n", b"\r\n"),
-        ROWS.rstrip(),
-        ROWS.replace(b"\n2", b"\n\n\n2"),
-        ROWS.replace(b"0.1", b'" 0.1 "').replace(b"2,", b"+2 ,"),
-        ROWS.replace(b"word", b"w\xc3\xb6rd").replace(b"x", b'"x\n,y"'),
-    ],
-    ids=["BOM", "CRLF", "no last newline", "blank lines", "spaces", "newline in a cell"],
+# All must be said in a DataError, nothing in a warning or beside it.
+pytestmark = [
+    pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("error::UserWarning"),
+]
+SIMPLE = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.string(), pa.null())
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8)
+FRAMES = st.fixed_dictionaries(
+    {
+        "whole": st.integers(-(2**63), 2**63 - 1),
+        "number": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "truth": st.none() | st.booleans(),
+        "word": st.none() | WORDS.filter(lambda w: w.strip() not in ("", *cells.SPELLED_EMPTY)),
+        "date": st.none() | st.dates(dt.date(1000, 1, 1)),
+        "time": st.none() | st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)),
+        "empty": st.none(),
+    }
 )
-def test_harmless_ways_of_writing_a_csv_are_read_alike(tmp_path: Path, raw: bytes) -> None:
-    """Marks, line ends, blank lines and spaces around a number change no value."""
-    table = files.read(write(tmp_path, raw), ["b", "a"])
-    assert table.column_names == ["b", "a"]
-    np.testing.assert_array_equal(files.numbers(table, "a", ""), [1, 2, 3])
-    np.testing.assert_array_equal(files.numbers(table, "b", ""), [0.1, -0.002, 1e300])
 
 
-def test_rows_are_numbered_through_a_long_file(tmp_path: Path) -> None:
-    """Arrow reads a file block by block: cells that span lines there stay whole and counted."""
-    rows = [f'"{"x" * 60}\n{"y" * 60}",{i},0\n' for i in range(20_000)]
-    path = write(tmp_path, ("word,a,b\n" + "".join(rows)).encode())
-    assert load(path, ["a"])[0].tolist() == list(range(20_000))
-    rows[17_000] = rows[17_000].replace("17000", "bad")
-    assert "row 17001 has 'bad'" in fault(write(tmp_path, ("word,a,b\n" + "".join(rows)).encode()))
-    rows[18_000] = "1\n"
-    assert "row 18001 has 1;" in fault(write(tmp_path, ("word,a,b\n" + "".join(rows)).encode()))
-    rows[19_000] = f'"{"x" * 3_000_000}",1,2\n'
-    assert "is not a well-formed CSV: " in fault(
-        write(tmp_path, ("word,a,b\n" + "".join(rows)).encode())
+@given(rows=st.lists(FRAMES, min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_what_pandas_writes_is_read_back_alike_from_every_format(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    """CSV (plain, gzip, zip), Parquet and Feather of one table hold one content."""
+    folder = tmp_path_factory.getbasetemp()
+    frame = pd.DataFrame({key: [row[key] for row in rows] for key in rows[0]})
+    frame["number"] = frame["number"].astype(float)
+    frame["kind"] = frame["word"].astype("category")
+    frame["time"] = pd.to_datetime(frame["time"]).astype("datetime64[us]")
+    for name in ("t.csv", "t.csv.gz", "t.zip"):
+        frame.to_csv(folder / name, index=False)
+    frame.to_parquet(folder / "t.parquet")
+    frame.to_feather(folder / "t.feather")
+    whole = [float(row["whole"]) for row in rows]
+    number, truth = (
+        [np.nan if row[key] is None else float(row[key]) for row in rows]
+        for key in ("number", "truth")
     )
+    date, time = (np.array([row[key] for row in rows], "M8[us]") for key in ("date", "time"))
+    for name in ("t.csv", "t.csv.gz", "t.zip", "t.parquet", "t.feather"):
+        table = files.read(str(folder / name), text=["word", "kind"])
+        assert table.column_names == list(frame.columns)
+        np.testing.assert_array_equal(files.numbers(table, "whole", ""), whole)
+        np.testing.assert_array_equal(files.numbers(table, "number", "", missing=True), number)
+        np.testing.assert_array_equal(files.booleans(table, "truth", ""), truth)
+        np.testing.assert_array_equal(files.times(table, "date", "").to_numpy(False), date)
+        np.testing.assert_array_equal(files.times(table, "time", "").to_numpy(False), time)
+        assert table["word"].to_pylist() == table["kind"].to_pylist() == [r["word"] for r in rows]
+        assert table["empty"].type == pa.null()
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        (b"", "the file is empty"),
-        (b"\n \n", "must have the columns a, b, separated by commas, but the header is ' '"),
-        (b"a,b", "must have a header line and rows, but has no rows"),
-        (b"a;b\n1;2\n", "must have the columns a, b, separated by commas, but the header is 'a;b'"),
-        (b"a,x\n1,2\n", "column b is missing; the table must have it"),
-        (b"a,b,a\n1,2,3\n", "column a must be there once, but it is 2 times"),
-        (b"a,b\n1,2\n1,2,3\n4\n", "every row must have 2 fields as the header has, but row 2 has 3"
-         " (and 1 more); mend or remove such rows"),
-        (b"a,b\n1,2,3\n", "every row must have 2 fields as the header has, but row 1 has 3;"
-         " mend or remove such rows"),
-        (b'a,b\n1,2\n1,"2\n1,2\n', "the quotation marks must pair up, but their number is odd;"
-         " save the table as CSV again"),
-        (b"a,b\n1,2\n1,F\xe9e\n", "must be UTF-8 text, but byte 0xe9 in line 3 is not;"
-         " save the file as UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16"), "must be UTF-8 text, but byte 0xff in line 1 is not;"
-         " save the file as UTF-8"),
-    ],
-    ids=["empty", "blank", "header only", "semicolons", "missing", "twice", "ragged", "all ragged",
-         "lone quote", "latin-1", "UTF-16"],
-)  # fmt: skip
-def test_a_malformed_csv_is_refused_in_one_line(tmp_path: Path, raw: bytes, expected: str) -> None:
-    """The line says what must hold, what came with its row, and what to do."""
-    assert fault(write(tmp_path, raw)) == f"data.path=PATH: {expected}"
-
-
-def test_all_missing_columns_are_told_at_once_with_the_nearest_spare_name(tmp_path: Path) -> None:
-    """Each has its own line; a column that is wanted itself is not offered for another."""
-    path = write(tmp_path, b"energi,mode,modes,x\n1,2,3,4\n")
-    assert fault(path, "energy", "mode", "mood").splitlines() == [
-        "data.path=PATH: column energy is missing; did you mean energi?",
-        "data.path=PATH: column mood is missing; did you mean modes?",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("cell", "shown"),
-    [
-        ("abc", "has 'abc'"),
-        ("1,5", "has '1,5'"),
-        ("1_000", "has '1_000'"),
-        ("0x10", "has '0x10'"),
-        ("١", "has '١'"),  # noqa: RUF001
-        ("x" * 90, "has '" + "x" * 40 + "...'"),
-        ("True", "has 'True'"),
-        ("", "is empty"),
-        ("  ", "is empty"),
-        ("NaN", "is empty"),
-        ("NA", "is empty"),
-        ("inf", "has 'inf'"),
-        ("-Infinity", "has '-Infinity'"),
-        ("1e999", "has '1e999'"),
-        ("9" * 400, "has '" + "9" * 40 + "...'"),
-    ],
-)
-def test_a_cell_that_is_no_finite_number_is_named_with_its_row(
-    tmp_path: Path, cell: str, shown: str
-) -> None:
-    """Row 1 is the first below the header, whatever blank lines and long cells come before."""
-    raw = f'word,a,b\n\n"x\n\ny",1,2\nz,5,"{cell}"\nz,5,6\n'
-    assert fault(write(tmp_path, raw.encode())) == (
-        f"data.path=PATH: b must be a finite number in every row, but row 2 {shown}; "
-        "mend or remove such rows"
-    )
-
-
-def test_bad_cells_of_all_kinds_are_counted(tmp_path: Path) -> None:
-    """The first bad row stands for the others."""
-    path = write(tmp_path, b"a,b\n1,2\n,2\nx,2\ninf,2\n")
-    assert "row 2 is empty (and 2 more); mend" in fault(path)
-
-
-def test_integers_beyond_64_bits_are_numbers(tmp_path: Path) -> None:
-    """A huge integer becomes the nearest float."""
-    table = files.read(write(tmp_path, b"a,b\n1,123456789012345678901234567890\n"), ["b"])
-    assert files.numbers(table, "b", "") == [123456789012345678901234567890.0]
-
-
-@pytest.mark.parametrize(
-    ("table", "expected"),
-    [
-        (column(True, False), [1, 0]),
-        (column("true", "False"), [1, 0]),
-        (column(1, 2**62 + 1), [1, float(2**62)]),
-        (column(2**64 - 1, kind=pa.uint64()), [2.0**64]),
-        (column(1.5, kind=pa.float16()), [1.5]),
-        (column(Decimal("12.34"), Decimal("-0.01")), [12.34, -0.01]),
-        (column("1.5", " 2 ", kind=pa.large_string()), [1.5, 2]),
-        (column("1.5", " 2 ", kind=pa.string_view()), [1.5, 2]),
-        (pa.table({"a": pa.array([3, 4]).dictionary_encode()}), [3, 4]),
-        (pa.table({"a": pa.array(["1", "2"]).dictionary_encode()}), [1, 2]),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_every_type_that_holds_numbers_is_taken(
-    tmp_path: Path, table: pa.Table, expected: list[float]
-) -> None:
-    """Truth values, whole and decimal numbers, and text that spells them become float64."""
-    path = str(tmp_path / "t.parquet")
-    pyarrow.parquet.write_table(table, path)
-    values = files.numbers(files.read(path, ["a"]), "a", "")
-    assert values.dtype == np.float64
-    np.testing.assert_array_equal(values, expected)
-
-
-@pytest.mark.parametrize(
-    ("table", "expected"),
-    [
-        (column(1, None), "in every row, but row 2 is empty"),
-        (column(1.0, float("nan")), "in every row, but row 2 is empty"),
-        (column(1.0, float("-inf")), "in every row, but row 2 has -inf"),
-        (column(True, None), "in every row, but row 2 is empty"),
-        (column("1", "x"), "in every row, but row 2 has 'x'"),
-        (column("1", ""), "in every row, but row 2 is empty"),
-        (column(None, None), "in every row, but row 1 is empty (and 1 more)"),
-        (column([1], [2]), "a must hold numbers, but holds list<element: int64>"),
-        (pa.table({"a": pa.array([b"\xff"]).view(pa.string())}), "is not a readable Parquet file"),
-        (column(b"x"), "a must hold numbers, but holds binary"),
-        (column(0, kind=pa.timestamp("us")), "a must hold numbers, but holds timestamp[us]"),
-    ],
-)
-def test_a_parquet_column_without_finite_numbers_is_refused(
-    tmp_path: Path, table: pa.Table, expected: str
-) -> None:
-    """The row and its value are named, or the type where no value could do."""
-    path = str(tmp_path / "t.parquet")
-    pyarrow.parquet.write_table(table, path)
-    assert expected in fault(path, "a")
+# ---- the file itself -----------------------------------------------------------------------
 
 
 def test_the_ending_may_be_in_capitals(tmp_path: Path) -> None:
@@ -254,8 +110,11 @@ def test_a_path_may_begin_with_the_home_folder(
         ("nul\0.csv", "there is no such file; "),
         (".", "must be a file, but it is a folder; it holds tracks.csv"),
         ("sub", "must be a file, but it is a folder"),
-        ("notes.txt", "must end with .csv, .csv.gz, .zip, .parquet, but got notes.txt"),
-        ("notes", "must end with .csv, .csv.gz, .zip, .parquet, but got notes"),
+        (
+            "notes.txt",
+            "must end with .csv, .csv.gz, .zip, .parquet, .feather, .arrow, but got notes.txt",
+        ),
+        ("notes", "must end with .csv, .csv.gz, .zip, .parquet, .feather, .arrow, but got notes"),
         ("x" * 300 + ".csv", "cannot be read: File name too long"),
     ],
 )
@@ -321,6 +180,11 @@ DAMAGED = "must be a whole {} file, but it cannot be unpacked ("
         ("t.parquet", cut(lambda p: pyarrow.parquet.write_table(column(1), p)),
          "is not a readable Parquet file: "),
         ("t.parquet", lambda p: pyarrow.parquet.write_table(column(1), p), "column b is missing"),
+        ("t.feather", lambda p: p.write_bytes(ROWS), "is not a readable Feather file: "),
+        ("t.arrow", lambda p: p.write_bytes(ROWS), "is not a readable Feather file: "),
+        ("t.feather", cut(lambda p: pyarrow.feather.write_feather(column(*range(99)), p)),
+         "is not a readable Feather file: "),
+        ("t.arrow", lambda p: pyarrow.feather.write_feather(column(1), p), "column b is missing"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_told_from_a_wrong_one(
@@ -348,48 +212,146 @@ def test_a_disk_that_fails_midway_is_told(
 ) -> None:
     """An input/output error while reading is a line with the path, not a traceback."""
 
-    def fail(*_: object) -> bytes:
+    class Failing(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 0.6 * Path(self.name).stat().st_size:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    cells = np.random.default_rng(0).integers(1_000_000, size=(300_000, 2)).tolist()
+    raw = ("a,b\n" + "".join(f"{a},{b}\n" for a, b in cells)).encode()
+    path = write(tmp_path, gzip.compress(raw) if name.endswith("gz") else raw, name)
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Failing(path))
+    monkeypatch.setattr(builtins, "open", lambda path, *_, **__: Failing(path))
+    assert fault(path) == "data.path=PATH: cannot be read: Input/output error"
+
+
+def test_a_disk_that_fails_is_told_from_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Parquet file too, whose content may be whole."""
+
+    def fail(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    path = write(tmp_path, name=name)
-    monkeypatch.setattr(gzip.GzipFile, "read", fail)
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    path = stored(tmp_path, column(1))
+    monkeypatch.setattr(pyarrow.parquet, "ParquetFile", fail)
     assert fault(path) == "data.path=PATH: cannot be read: Input/output error"
 
 
 def packed(kind: str) -> bytes:
     """Give a small good table as the bytes of a file of this kind."""
-    rows = "a,b\n" + "".join(f"{i},{i / 7}\n" for i in range(30))
-    if kind == "parquet":
-        sink = pa.BufferOutputStream()
-        table = pa.table({"a": list(range(30)), "b": [str(i / 7) for i in range(30)]})
-        pyarrow.parquet.write_table(table, sink)
-        return bytes(sink.getvalue())
-    if kind == "zip":
-        with zipfile.ZipFile(folder := Path("t.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("t.csv", rows)
-        return folder.read_bytes()
-    return gzip.compress(rows.encode(), mtime=0) if kind == "csv.gz" else rows.encode()
+    sink = io.BytesIO()
+    numbers = {"a": list(range(30)), "b": [str(i / 7) for i in range(30)]}
+    table = pa.table(numbers | {"c": [dt.date(2020, 1, 1)] * 30, "d": [["x"], [], None] * 10})
+    rows = "a,b,c\n" + "".join(f"{i},{i / 7},2020-01-01\n" for i in range(30))
+    match kind:
+        case "parquet":
+            pyarrow.parquet.write_table(table, sink)
+        case "feather":
+            pyarrow.feather.write_feather(table, sink)
+        case "arrow":
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+        case "zip":
+            with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("t.csv", rows)
+        case "csv.gz":
+            return gzip.compress(rows.encode(), mtime=0)
+        case _:
+            return rows.encode()
+    return sink.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["csv", "csv.gz", "zip", "parquet"])
-def test_whatever_happens_to_its_bytes_a_file_is_read_or_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    """A slice replaced by any other gives finite numbers or a DataError, never another error."""
-    monkeypatch.chdir(tmp_path)
+def stored_as(path: Path, raw: bytes) -> Path:
+    """Write bytes and give where."""
+    path.write_bytes(raw)
+    return path
+
+
+def read_or_refused(path: Path, **options: Any) -> None:
+    """Read a file, and each column as everything; only a DataError with clear lines may come."""
+
+    def attempt(action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except DataError as error:
+            assert error.faults  # noqa: PT017
+            assert all(len(line.splitlines()) == 1 for line in error.faults)  # noqa: PT017
+            return None
+
+    table = attempt(lambda: files.read(str(path), **options))
+    if table is None:
+        return
+    table.validate(full=True)
+    assert table.num_rows
+    assert len(set(table.column_names)) == table.num_columns
+    for name in table.column_names:
+        assert table[name].type in SIMPLE or pa.types.is_timestamp(table[name].type)
+        numbers = attempt(lambda name=name: files.numbers(table, name, ""))
+        assert numbers is None or np.isfinite(numbers).all()
+        some = attempt(lambda name=name: files.numbers(table, name, "", missing=True))
+        assert some is None or not np.isinf(some).any()
+        truths = attempt(lambda name=name: files.booleans(table, name, ""))
+        assert truths is None or set(truths[~np.isnan(truths)]) <= {0, 1}
+        times = attempt(lambda name=name: files.times(table, name, ""))
+        assert times is None or (times.type, len(times)) == (pa.timestamp("us"), table.num_rows)
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "zip", "parquet", "feather", "arrow"])
+def test_whatever_happens_to_its_bytes_a_file_is_read_or_refused(tmp_path: Path, kind: str) -> None:
+    """A slice replaced by any other gives a table or a DataError, never another error."""
     raw = packed(kind)
     path = tmp_path / f"fuzz.{kind}"
+    read_or_refused(stored_as(path, raw))
 
     @given(at=st.integers(0, len(raw)), n=st.integers(0, 40), new=st.binary(max_size=12))
     @settings(max_examples=150, deadline=None, database=None)
     def check(at: int, n: int, new: bytes) -> None:
-        path.write_bytes(raw[:at] + new + raw[at + n :])
-        try:
-            values = load(str(path), ["a", "b"])
-        except DataError as error:
-            assert all(len(line.splitlines()) == 1 for line in error.faults)  # noqa: PT017
-            return
-        assert np.isfinite(values).all()
+        read_or_refused(stored_as(path, raw[:at] + new + raw[at + n :]))
+
+    @given(n=st.integers(0, len(raw)))
+    @settings(max_examples=50, deadline=None, database=None)
+    def check_cut(n: int) -> None:
+        read_or_refused(stored_as(path, raw[:n]))
 
     check()
+    check_cut()
+
+
+NAMES = ["a", "b", "", " a", "größe", '"x,y"', '"m\nn"', "n\x85m", "1", "\ufeffa", '"a""b"']
+CELLS = [
+    "1", "2.5", "", "NA", "x", '"q,q"', '"1\n2"', "true", "2020-01-01", "2020", "9" * 25, "1e999",
+    "-", "+3", '"', '""', "é", "  ", "now", "10:30", "01/02/2020", "13/02/2020", "0x1f", "inf",
+    "\0", "2020-01-01T10:00Z", '5" disc', "\u2028", "99999-01-01", "1,2,3",
+]  # fmt: skip
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> bytes:
+    """Give what may stand in a CSV, with many of the ways that it can be wrong."""
+    separator = draw(st.sampled_from([",", ",", ";", "\t", "|"]))
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4))
+    pools = [draw(st.lists(st.sampled_from(CELLS), min_size=1, max_size=4)) for _ in names]
+    rows = draw(st.lists(st.tuples(*map(st.sampled_from, pools)), max_size=12))
+    lines = [separator.join(row) for row in [names, *rows]]
+    end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
+    ends = draw(st.sampled_from(["", end, end * 3]))
+    before = draw(st.sampled_from(["", "", "\ufeff", "\n", "\ufeff\r\n"]))
+    code = draw(st.sampled_from(["utf-8"] * 8 + ["utf-16", "latin-1"]))
+    return (before + end.join(lines) + ends).encode(code, "replace")
+
+
+@given(
+    raw=tables() | st.binary(max_size=60),
+    text=st.sets(st.sampled_from(["a", "b"])),
+    columns=st.none() | st.just(["b", "a"]),
+    separator=st.none() | st.sampled_from([",", ";", " ", "x"]),
+    decimal=st.sampled_from([".", ","]),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_it_a_csv_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes, **options: Any
+) -> None:
+    """Ragged rows, mixed types, lone quotes, names twice, other encodings, mere bytes."""
+    read_or_refused(stored_as(tmp_path_factory.getbasetemp() / "any.csv", raw), **options)

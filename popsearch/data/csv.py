@@ -11,6 +11,8 @@ from popsearch.data.table import Kind, Table, assemble, view
 from popsearch.errors import DataError, did_you_mean
 from popsearch.source import CsvData
 
+_CHARACTERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "point": "."}
+
 
 def load(cfg: CsvData) -> Table:
     """Give the table of a file.
@@ -40,7 +42,10 @@ def _parse(cfg: CsvData) -> pa.Table:
     assert cfg.target is not None
     where = f"data.path={cfg.path}"
     table = files.read(
-        cfg.path, text=cfg.columns.categorical, separator=cfg.separator, decimal=cfg.decimal
+        cfg.path,
+        text=cfg.columns.categorical,
+        separator=_CHARACTERS[cfg.separator] if cfg.separator else None,
+        decimal=_CHARACTERS[cfg.decimal],
     )
     if faults := _naming_faults(cfg, table.column_names, where):
         raise DataError(*faults)
@@ -62,10 +67,16 @@ def _parse(cfg: CsvData) -> pa.Table:
     try:
         y = files.numbers(table, cfg.target, where)
     except DataError as error:
-        raise DataError(*faults, *error.faults) from None
+        faults.extend(error.faults)
     if faults:
-        raise DataError(*faults)
+        raise DataError(*map(_hint, faults))
     return assemble(columns, cfg.target, y, where, frozenset(cfg.drop))
+
+
+def _hint(fault: str) -> str:
+    """Give a fault with what to do where a number is written with a comma."""
+    comma = re.search(r"has '[+-]?\d+,\d+'", fault)
+    return f"{fault}; if its commas are decimal points, give data.decimal=comma" if comma else fault
 
 
 def _naming_faults(cfg: CsvData, names: list[str], where: str) -> list[str]:

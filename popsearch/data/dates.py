@@ -60,11 +60,9 @@ def _years(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _in_range(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give dates and times, and in UTC, and null for those beyond the years 1 to 9999."""
-    if pa.types.is_timestamp(cells.type):
-        cells = cells.cast(pa.timestamp(cells.type.unit))
-        if cells.type.unit == "ns":
-            return cells
+    """Give dates and times, and null for those beyond the years 1 to 9999."""
+    if getattr(cells.type, "unit", "") == "ns":
+        return cells
     first, last = (pa.scalar(end, cells.type) for end in (datetime.min, _LAST))
     inside = pc.and_(pc.greater_equal(cells, first), pc.less_equal(cells, last))
     return pc.if_else(inside, cells, None)

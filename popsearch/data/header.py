@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from popsearch.errors import DataError, did_you_mean
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 
 
 def choose(

@@ -14,6 +14,7 @@ TEXT_SHARE = 0.5
 """A text column with more different values than this share of its rows is no category."""
 
 _ISO_DATE = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+_COMMA = r"^[+-]?\d[\d.]*,\d+$"
 _YES_NO = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 
 
@@ -78,6 +79,12 @@ def _recognise_text(table: pa.Table, column: str, where: str, strict: bool) -> t
         return "numeric", files.numbers(table, column, where, missing=True)
     if strict:
         _refuse_mixed(table, column, where)
+        if pc.all(pc.match_substring_regex(values, _COMMA)).as_py():
+            raise DataError(
+                f"{where}: {column} holds numbers with a comma, the first has "
+                f"{values[0].as_py()[:40]!r}; write them without, or say that it is a category: "
+                f"data.columns.categorical=[{column}]"
+            )
     n_filled = len(cells) - cells.null_count
     return ("text" if len(values) > TEXT_SHARE * n_filled else "categorical"), cells
 
