@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popsearch.data import csvfile, files, unpack
-from popsearch.errors import ConfigError
+from popsearch.data import files
+from popsearch.data.files import csvfile, unpack
 from tables import ROWS, column, fault, load, stored, told, write
 
 TIME = dt.datetime(2020, 1, 2, 10, 30)
@@ -129,13 +129,6 @@ def test_in_doubt_the_separator_is_the_one_that_the_rows_have(
 ) -> None:
     """Where rows agree with several, it is the comma; in quotation marks nothing separates."""
     assert files.read(write(tmp_path, raw)).column_names == names
-
-
-@pytest.mark.parametrize("separator", ["ö", '"', "\n", "::", ""])
-def test_a_separator_that_cannot_be_one_is_refused(tmp_path: Path, separator: str) -> None:
-    """It is a setting that is wrong, not the table."""
-    with pytest.raises(ConfigError, match=r"data\.separator: must be one ASCII character"):
-        files.read(write(tmp_path), separator=separator)
 
 
 @pytest.mark.parametrize(

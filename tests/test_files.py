@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popsearch.data import cells, files
+from popsearch.data import files
+from popsearch.data.files import cells
 from popsearch.errors import DataError
 from tables import ROWS, column, fault, stored, write
 

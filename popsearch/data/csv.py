@@ -2,12 +2,11 @@
 
 import re
 from collections import Counter
-from typing import Any
 
 import pyarrow as pa
 
 from popsearch.data import cache, files, kinds
-from popsearch.data.table import Kind, Table, assemble, view
+from popsearch.data.table import Columns, Kind, Table, assemble, view
 from popsearch.errors import DataError, did_you_mean
 from popsearch.source import CsvData
 
@@ -53,7 +52,7 @@ def _parse(cfg: CsvData) -> pa.Table:
     given |= dict.fromkeys(cfg.columns.numeric, "numeric")
     given |= dict.fromkeys(cfg.columns.boolean, "boolean")
     given |= dict.fromkeys(cfg.columns.categorical, "categorical")
-    columns: dict[str, tuple[Kind, Any]] = {}
+    columns: Columns = {}
     for name in table.column_names:
         if name == cfg.target:
             continue
@@ -64,10 +63,12 @@ def _parse(cfg: CsvData) -> pa.Table:
                 columns[name] = kinds.recognise(table, name, where, strict=name not in cfg.drop)
         except DataError as error:
             faults.extend(error.faults)
+        table = table.drop_columns([name])  # or cells that change their type are held twice
     try:
         y = files.numbers(table, cfg.target, where)
     except DataError as error:
         faults.extend(error.faults)
+    del table
     if faults:
         raise DataError(*map(_hint, faults))
     return assemble(columns, cfg.target, y, where, frozenset(cfg.drop))

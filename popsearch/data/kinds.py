@@ -69,7 +69,7 @@ def read_as(kind: Kind, table: pa.Table, column: str, where: str) -> Any:
 
 def _recognise_text(table: pa.Table, column: str, where: str, strict: bool) -> tuple[Kind, Any]:
     cells = files.plain(table[column]).cast(pa.large_string())
-    values = pc.unique(cells.combine_chunks()).drop_null()
+    values = pc.unique(cells).drop_null()
     words = {word.strip().lower() for word in values.slice(0, 5).to_pylist()}
     if len(values) <= 4 and any(words <= {*pair} for pair in _YES_NO):
         return "boolean", files.booleans(table, column, where)

@@ -1,5 +1,7 @@
 """The frozen table that a study runs on."""
 
+import contextlib
+import ctypes
 import hashlib
 import json
 from collections.abc import Mapping
@@ -25,6 +27,9 @@ in nearly every row; ``id`` counts the rows; ``empty`` has no values at all.
 """
 FEATURE_KINDS: tuple[Kind, ...] = ("numeric", "boolean", "categorical", "labels", "datetime")
 TEXT_KINDS: tuple[Kind, ...] = ("categorical", "labels", "text")
+
+Columns = dict[str, tuple[Kind, pa.Array | pa.ChunkedArray | NDArray[np.float64]]]
+"""Kind and cells of each column, by its name."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Table:
 
 
 def assemble(
-    columns: Mapping[str, tuple[Kind, pa.Array | pa.ChunkedArray | NDArray[np.float64]]],
+    columns: Columns,
     target: str,
     y: NDArray[np.float64],
     where: str,
@@ -92,7 +97,8 @@ def assemble(
     Parameters
     ----------
     columns
-        Kind and cells by name: numbers with NaN or null where missing, text, or times.
+        Kind and cells by name: numbers with NaN or null where missing, text, or times. Emptied, so
+        that a large table is not held twice.
     where
         What a message says is at fault.
     dropped
@@ -103,7 +109,11 @@ def assemble(
     DataError
         If a value is infinite, the target is missing or constant, or rows are too few.
     """
-    cells = {name: _stored(kind, values) for name, (kind, values) in columns.items()}
+    kinds = {name: kind for name, (kind, _) in columns.items()}
+    cells = {}
+    for name in kinds:
+        cells[name] = _stored(*columns.pop(name))
+        release_freed()
     used = [name for name in cells if name not in dropped]
     faults = [f for name in used for f in _infinite(where, name, cells[name])]
     faults += _unusable_target(where, target, y)
@@ -111,14 +121,22 @@ def assemble(
         raise DataError(*faults)
     known = {
         name: Column(kind, _n_missing(cells[name]), _n_distinct(kind, cells[name]), name in dropped)
-        for name, (kind, _) in columns.items()
+        for name, kind in kinds.items()
     }
+    release_freed()
     names, arrays = [*cells, target], [*cells.values(), pa.array(y, pa.float64())]
     about = {
         "columns": {name: asdict(column) for name, column in known.items()},
         "fingerprint": _fingerprint(names, arrays),
     }
     return pa.table(arrays, names, metadata={_ABOUT: json.dumps(about).encode()})
+
+
+def release_freed() -> None:
+    """Give freed memory back to the system, which allocators would keep for later."""
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(AttributeError, OSError):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def view(
@@ -141,6 +159,8 @@ def _stored(kind: Kind, values: pa.Array | pa.ChunkedArray | NDArray[np.float64]
     """Give one contiguous array of the type that this kind is stored in."""
     cells = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     if isinstance(cells, pa.ChunkedArray):
+        if kind in TEXT_KINDS:  # before all is in one chunk, where short offsets may not suffice
+            cells = cells.cast(pa.large_string())
         cells = cells.combine_chunks()
         if isinstance(cells, pa.ChunkedArray):
             cells = cells.chunk(0) if cells.num_chunks else pa.array([], cells.type)

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from popsearch.data import cache, files, kaggle
-from popsearch.data.table import Kind, Table, assemble, view
+from popsearch.data.table import Columns, Table, assemble, view
 from popsearch.errors import DataError
 from popsearch.source import TracksData
 
@@ -48,7 +48,14 @@ def _parse(path: str) -> pa.Table:
     """Give the columns of a table of tracks, checked."""
     where = f"data.path={path}"
     dated = ["release_date", *AUDIO, "duration_ms", TARGET]
-    table = files.read(path, [*dated, *CATALOGUE], text=["name", "artists", "id_artists"])
+    wanted, text = [*dated, *CATALOGUE], ["name", "artists", "id_artists"]
+    # The table as it was read has no name here: cells that change their type would be held twice.
+    columns, popularity = _columns(files.read(path, wanted, text=text), where)
+    return assemble(columns, TARGET, popularity, where)
+
+
+def _columns(table: pa.Table, where: str) -> tuple[Columns, NDArray[np.float64]]:
+    """Give columns and popularity, or all faults of their cells."""
     faults: list[str] = []
 
     def take(column: str) -> NDArray[np.float64]:
@@ -63,7 +70,7 @@ def _parse(path: str) -> pa.Table:
     except DataError as error:
         faults.extend(error.faults)
         dates = pa.chunked_array([["1900"] * table.num_rows])
-    columns: dict[str, tuple[Kind, pa.ChunkedArray | NDArray[np.float64]]] = {
+    columns: Columns = {
         "year": ("numeric", pc.utf8_slice_codeunits(dates, 0, 4).cast(pa.float64()))
     }
     columns |= {column: ("numeric", take(column)) for column in AUDIO}
@@ -75,7 +82,7 @@ def _parse(path: str) -> pa.Table:
     popularity = take(TARGET)
     if faults:
         raise DataError(*faults)
-    return assemble(columns, TARGET, popularity, where)
+    return columns, popularity
 
 
 def release_dates(dates: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
@@ -115,7 +122,7 @@ def _days(dates: pa.ChunkedArray) -> pa.ChunkedArray:
     return found
 
 
-def _calendar(dates: pa.ChunkedArray) -> dict[str, tuple[Kind, pa.ChunkedArray]]:
+def _calendar(dates: pa.ChunkedArray) -> Columns:
     """Give month and weekday where a date says them, and the first day it can mean."""
     length, days = pc.utf8_length(dates), _days(dates)
     absent = pa.scalar(None, pa.int64())
@@ -129,7 +136,7 @@ def _calendar(dates: pa.ChunkedArray) -> dict[str, tuple[Kind, pa.ChunkedArray]]
     }
 
 
-def _credits(table: pa.Table) -> dict[str, tuple[Kind, pa.ChunkedArray]]:
+def _credits(table: pa.Table) -> Columns:
     """Give title and artists; several artists are written as a list in Python."""
     ids = pc.replace_substring_regex(table["id_artists"], r"[\[\]'\" ]", "")
     ids = pc.if_else(pc.equal(ids, ""), None, ids)

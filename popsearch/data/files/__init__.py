@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from popsearch.data import arrowfile, csvfile
-from popsearch.data.cells import DECIMAL, NUMBER, booleans, numbers, plain, refuse
-from popsearch.data.dates import times
-from popsearch.data.header import tidy
+from popsearch.data.files import arrowfile, csvfile
+from popsearch.data.files.cells import DECIMAL, NUMBER, booleans, numbers, plain, refuse
+from popsearch.data.files.dates import times
+from popsearch.data.files.header import tidy
 from popsearch.errors import DataError, did_you_mean
 
 __all__ = ["NUMBER", "SUFFIXES", "booleans", "find", "numbers", "plain", "read", "refuse", "times"]

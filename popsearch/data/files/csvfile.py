@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from popsearch.data import unpack
-from popsearch.data.cells import BLANK, SPELLED_EMPTY
-from popsearch.data.header import SEPARATORS, choose, tidy
-from popsearch.errors import ConfigError, DataError
+from popsearch.data.files import unpack
+from popsearch.data.files.cells import BLANK, SPELLED_EMPTY
+from popsearch.data.files.header import SEPARATORS, choose, tidy
+from popsearch.errors import DataError
 
 _BLOCK = 1 << 18  # of larger ones the columns would keep more memory that they do not use
 _LARGE_BLOCK = 1 << 24  # for rows that are longer than a block
@@ -66,18 +66,9 @@ def read(
 
     Raises
     ------
-    ConfigError
-        If the separator cannot be one.
     DataError
         If the file is no whole CSV, or lacks one of the columns.
     """
-    if separator is not None and not (
-        len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0'
-    ):
-        raise ConfigError(
-            "data.separator: must be one ASCII character, no quotation mark and no line end, "
-            f"but got {separator!r}"
-        )
     form = _Form(separator or _find_separator(file, where), decimal, _BLOCK)
     try:
         try:

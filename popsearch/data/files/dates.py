@@ -6,7 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from popsearch.data.cells import is_empty, is_text, plain, refuse
+from popsearch.data.files.cells import is_empty, is_text, plain, refuse
 from popsearch.errors import DataError
 
 _YEAR = r"^([12]\d{3})$"

@@ -13,8 +13,8 @@ import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 
-from popsearch.data.cells import BLANK, plain
-from popsearch.data.header import choose, tidy
+from popsearch.data.files.cells import BLANK, plain
+from popsearch.data.files.header import choose, tidy
 from popsearch.errors import DataError
 
 _TRY = "import sys, pyarrow.feather as f; f.read_table(sys.argv[1]).validate(full=True)"
