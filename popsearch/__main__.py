@@ -41,10 +41,10 @@ def _main() -> None:
         _refuse(error)
     import hydra
 
-    results: list[Result] = []
+    results: list[tuple[dict[str, str], Result]] = []
 
     def job(cfg: "DictConfig") -> None:
-        results.append(_job(cfg))
+        results.append((_typed(), _job(cfg)))
 
     hydra.main(version_base="1.3", config_path=str(usage.CONF), config_name="config")(job)()
     if len(results) > 1:
@@ -106,6 +106,14 @@ def _job(cfg: "DictConfig") -> "Result":
     if result.stopped_by in EXIT_CODES:
         sys.exit(EXIT_CODES[result.stopped_by])
     return result
+
+
+def _typed() -> dict[str, str]:
+    """Give what was typed for the job that runs, key by key."""
+    from hydra.core.hydra_config import HydraConfig
+
+    words = (word.partition("=") for word in HydraConfig.get().overrides.task)
+    return {key: value for key, _, value in words}
 
 
 def _again(hydra_cfg: "HydraConf") -> str:

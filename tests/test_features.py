@@ -181,6 +181,23 @@ def test_columns_are_encoded_by_their_kind(mixed: Table) -> None:
     check("town", crossed, encoder.fit(towns[:N_TRAIN], y).transform(towns[N_TRAIN:]))
 
 
+def test_a_target_that_is_noise_leaves_nothing_to_learn() -> None:
+    """Categories and labels of two rows each do not tell a row's own target, so nothing fits."""
+    rng = np.random.default_rng(0)
+    n = 4000
+    codes = [f"c{code}" for code in rng.integers(0, n // 2, n)]
+    kinds = {"town": ("categorical", pa.array(codes)), "tags": ("labels", pa.array(codes))}
+    noise = freeze(kinds, rng.normal(size=n), frozenset())
+    transformer = features.build(asked("town", "tags"), noise, "none", "pass", 0)
+    known = n // 2
+    X = transformer.fit_transform(noise.X[:known], noise.y[:known])
+    X_new = transformer.transform(noise.X[known:])
+    assert np.abs(np.corrcoef(X.T, noise.y[:known])[-1, :-1]).max() < 0.1
+    tree = DecisionTreeRegressor(min_samples_leaf=200, random_state=0).fit(X, noise.y[:known])
+    assert tree.score(X, noise.y[:known]) < 0.03
+    assert abs(tree.score(X_new, noise.y[known:])) < 0.03
+
+
 def test_categories_with_many_values_are_encoded_by_the_target(mixed: Table) -> None:
     """As many as the setting says have a column each, with one for the missing; one more, one."""
     for limit, n_outputs in ((30, 31), (29, 1)):

@@ -71,8 +71,22 @@ def test_the_table_holds_scores_and_what_to_compare_them_with() -> None:
 def test_a_sweep_is_compared_by_validation() -> None:
     """Families stand in order of validation error, those without a winner last."""
     rows = [result(**{**DONE, "model": name, "val_mse": v}) for name, v in (("b", 3.0), ("a", 2.0))]
-    shown = printed(report.compare, [result(model="none"), *rows])
+    shown = printed(report.compare, [({}, row) for row in [result(model="none"), *rows]])
     assert shown.index(" 2.00") < shown.index(" 3.00") < shown.index("none")
+
+
+def test_what_a_sweep_varies_has_a_column() -> None:
+    """Studies of one family can be told apart; what they share is not repeated."""
+    studies = [
+        ({"model": "ridge", "features": name, "data": "tracks"}, result(**{**DONE, "val_mse": mse}))
+        for name, mse in (("audio", 3.0), ("catalogue", 2.0))
+    ]
+    _, header, *rows = printed(report.compare, studies).splitlines()
+    assert header.split()[:3] == ["model", "features", "validation"]
+    assert [row.split()[:3] for row in rows] == [
+        ["ridge", "catalogue", "2.00"],
+        ["ridge", "audio", "3.00"],
+    ]
 
 
 @pytest.mark.parametrize(
