@@ -15,7 +15,7 @@ _MIN_LEAF = 5
 _MAX_LEAVES = 256
 
 
-def duplicates(table: Table, split: Split, columns: Sequence[str]) -> list[str]:
+def duplicates(table: Table, split: Split, columns: Sequence[str], remedy: str) -> list[str]:
     """Give a line if rows that are scored repeat rows that models are trained on.
 
     Validation rows are compared with the training rows of the first fold, test rows with all
@@ -26,6 +26,8 @@ def duplicates(table: Table, split: Split, columns: Sequence[str]) -> list[str]:
     columns
         What the model sees. A row repeats another if it is the same in all of them and in the
         target; missing is the same as missing.
+    remedy
+        What to type so that such rows stay together.
     """
     rows, same = _repeated(table, columns)
     where = np.full(table.n_rows, -1)
@@ -40,8 +42,7 @@ def duplicates(table: Table, split: Split, columns: Sequence[str]) -> list[str]:
         return []
     return [
         f"{' and '.join(found)} repeat a row that models are trained on, in all features and the "
-        "target: scores may look better than they are; split=grouped split.group_by=[COLUMN, ...] "
-        "keeps such rows together"
+        f"target: scores may look better than they are; {remedy} keeps such rows together"
     ]
 
 

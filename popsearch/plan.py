@@ -14,6 +14,7 @@ from popsearch.family import RowSteps, StageSteps
 from popsearch.folds import Folds
 from popsearch.models import Rows, Training, WayOfTraining
 from popsearch.space import Params, Space
+from popsearch.splitting import grouping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +72,9 @@ class Plan:
     def warnings(self) -> list[str]:
         """What may make the scores look better than they are, one line each."""
         transformer, rows = self._encoded[0]
+        remedy = grouping(self.cfg.split, self.cfg.data.group_by)
         return [
-            *leaks.duplicates(self.table, self.split, self.feature_names),
+            *leaks.duplicates(self.table, self.split, self.feature_names, remedy),
             *leaks.giveaways(
                 rows.X_train,
                 rows.y_train,

@@ -1,5 +1,6 @@
 """The typed schema of ``conf/split``: which rows are for training, validation and the test."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Union
 
 from pydantic import Field
@@ -51,3 +52,19 @@ class KFoldSplit(Section):
 SplitConfig = Annotated[
     Union[HoldoutSplit, GroupedSplit, TimeSplit, KFoldSplit], Field(discriminator="name")
 ]
+
+
+def grouping(split: SplitConfig, key: Sequence[str] | None) -> str:
+    """Give what to type so that rows of one thing stay together, in a split that parts them.
+
+    Parameters
+    ----------
+    key
+        The columns that the data themselves group by.
+    """
+    if key is None or isinstance(split, GroupedSplit):
+        columns = " split.group_by=[COLUMN, ...]"
+    else:
+        columns = f" split.group_by=[{','.join(key)}]" if isinstance(split, KFoldSplit) else ""
+    choice = "" if isinstance(split, GroupedSplit | KFoldSplit) else "split=grouped"
+    return f"{choice}{columns}".strip()

@@ -14,9 +14,10 @@ from popsearch import data, leaks
 from popsearch.data.split import Fold, Split, split
 from popsearch.data.table import Table, assemble, view
 from popsearch.source import DemoData
-from popsearch.splitting import HoldoutSplit
+from popsearch.splitting import HoldoutSplit, grouping
 
 HOLDOUT = HoldoutSplit(name="holdout", test_size=0.3, val_size=0.3, seed=777)
+GROUPED = "split=grouped split.group_by=[COLUMN, ...]"
 TYPES = {"numeric": pa.float64(), "datetime": pa.timestamp("us")}
 
 
@@ -80,7 +81,7 @@ def test_repeated_rows_are_counted_as_pandas_finds_them(
         "validation": (n_repeated(frame, fold.train, fold.val), 7),
     }
     told = [f"{n} of {size} {part} rows" for part, (n, size) in found.items() if n]
-    lines = leaks.duplicates(rows, parts, columns)
+    lines = leaks.duplicates(rows, parts, columns, "")
     assert [line.split(" repeat ")[0] for line in lines] == ([" and ".join(told)] if told else [])
 
 
@@ -89,13 +90,32 @@ def test_the_line_tells_what_to_do() -> None:
     values = np.arange(3000.0)
     values[2999] = values[2000:2100] = values[0]
     rows = table(values, x=("numeric", values))
-    assert leaks.duplicates(rows, cut(range(3000), 1000, 1500), ["x"]) == [
+    assert leaks.duplicates(rows, cut(range(3000), 1000, 1500), ["x"], GROUPED) == [
         "1 of 500 test rows and 100 of 1,500 validation rows repeat a row that models are trained "
         "on, in all features and the target: scores may look better than they are; split=grouped "
         "split.group_by=[COLUMN, ...] keeps such rows together"
     ]
-    (line,) = leaks.duplicates(rows, cut(range(3000), 1000, 1000), ["x"])
+    (line,) = leaks.duplicates(rows, cut(range(3000), 1000, 1000), ["x"], GROUPED)
     assert line.startswith("101 of 1,000 test rows repeat a row")
+
+
+@pytest.mark.parametrize(
+    ("choice", "data", "advice"),
+    [
+        ("holdout", "demo", GROUPED),
+        ("holdout", "tracks", "split=grouped"),
+        ("time", "tracks", "split=grouped"),
+        ("kfold", "tracks", "split.group_by=[name,artists,duration_sec]"),
+        ("kfold", "demo", "split.group_by=[COLUMN, ...]"),
+        ("grouped", "tracks", "split.group_by=[COLUMN, ...]"),
+    ],
+)
+def test_what_to_type_fits_split_and_data(
+    compose: Any, choice: str, data: str, advice: str
+) -> None:
+    """Data with a key of their own need none typed; a split that has groups needs only a key."""
+    cfg = compose("model=ridge", f"split={choice}", f"data={data}")
+    assert grouping(cfg.split, cfg.data.group_by) == advice
 
 
 def test_rows_that_differ_in_what_the_model_sees_are_no_repeats() -> None:
@@ -103,17 +123,17 @@ def test_rows_that_differ_in_what_the_model_sees_are_no_repeats() -> None:
     x = [0.0, 1, 2, 3, 4, 5, 5, 5, 6, 6]
     other, y = np.arange(10.0), [0.0, 1, 2, 3, 4, 5, 5, 5, 6, 6]
     rows = table(y, x=("numeric", x), other=("numeric", other))
-    assert leaks.duplicates(rows, cut(range(10), 5, 3), ["x"]) == []
-    assert leaks.duplicates(rows, cut(range(10), 6, 2), ["x", "other"]) == []
-    assert len(leaks.duplicates(rows, cut(range(10), 6, 2), ["x"])) == 1
+    assert leaks.duplicates(rows, cut(range(10), 5, 3), ["x"], GROUPED) == []
+    assert leaks.duplicates(rows, cut(range(10), 6, 2), ["x", "other"], GROUPED) == []
+    assert len(leaks.duplicates(rows, cut(range(10), 6, 2), ["x"], GROUPED)) == 1
     moved = table([*y[:5], 0, *y[6:]], x=("numeric", x))
-    assert leaks.duplicates(moved, cut(range(10), 6, 2), ["x"]) == []
+    assert leaks.duplicates(moved, cut(range(10), 6, 2), ["x"], GROUPED) == []
 
 
 def test_an_honest_table_has_no_leaks() -> None:
     """In the demo no row repeats another, and no feature says more than a model may know."""
     rows = data.load(DemoData(source="demo", name="demo", rows=5000, seed=777))
-    assert leaks.duplicates(rows, split(rows, HOLDOUT), list(rows.X)) == []
+    assert leaks.duplicates(rows, split(rows, HOLDOUT), list(rows.X), "") == []
     assert named(rows.X.to_numpy(dtype=float), rows.y, list(rows.X), 0.9) == []
     assert named(rows.X.to_numpy(dtype=float), rows.y, list(rows.X), 0.2) == ["year"]
 
