@@ -23,3 +23,4 @@ bench:  ## figures for benchmarks/RESULTS.md, some minutes
 	uv run python benchmarks/overhead.py
 	uv run python benchmarks/steps.py
 	uv run python benchmarks/loading.py
+	uv run python benchmarks/artists.py
