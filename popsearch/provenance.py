@@ -36,6 +36,8 @@ def tags(plan: Plan, command: str) -> dict[str, str]:
         "popsearch.fingerprint": plan.fingerprint,
         "popsearch.data_fingerprint": plan.table.fingerprint,
         "popsearch.model": plan.cfg.model.name,
+        "popsearch.features": plan.cfg.features.name,
+        "popsearch.split": plan.cfg.split.name,
         "popsearch.command": command,
         "mlflow.source.name": command,
         "mlflow.note.content": (

@@ -146,7 +146,7 @@ def test_a_table_of_any_kind_runs_from_file_to_stored_model(
 def test_what_makes_scores_too_good_is_told_and_stored(
     compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A copy of the target and repeated rows are named before the search, and in what it leaves."""
+    """A copy of the target and repeated rows are named before the search, and on the study's run."""
     rng = np.random.default_rng(7)
     frame = pd.DataFrame({"a": rng.random(300), "b": rng.random(300), "y": rng.random(300)})
     frame["copied"] = frame["y"] * 3
@@ -163,6 +163,8 @@ def test_what_makes_scores_too_good_is_told_and_stored(
     client = mlflow.MlflowClient(f"sqlite:///{workdir}/mlflow.db")
     tags = client.get_run(str(result.mlflow_run_id)).data.tags
     assert tags["popsearch.warnings"].splitlines() == result.warnings
+    choices = ("model", "features", "split")
+    assert [tags[f"popsearch.{name}"] for name in choices] == ["ridge", "all", "holdout"]
 
 
 def test_the_same_command_again_adds_nothing(
