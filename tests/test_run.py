@@ -146,7 +146,7 @@ def test_a_table_of_any_kind_runs_from_file_to_stored_model(
 def test_what_makes_scores_too_good_is_told_and_stored(
     compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A copy of the target and repeated rows are named before the search, and on the study's run."""
+    """A copy of the target and repeated rows are named before the search, and stored."""
     rng = np.random.default_rng(7)
     frame = pd.DataFrame({"a": rng.random(300), "b": rng.random(300), "y": rng.random(300)})
     frame["copied"] = frame["y"] * 3
