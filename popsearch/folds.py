@@ -15,16 +15,17 @@ class Folds:
     """The members of a training, once for each fold; scores are means over the folds so far.
 
     Where every step of the training is a model of its own, the curves of the folds are averaged
-    and the step that is best on the average counts, as in the boosters' own ``cv`` functions: one
-    number of stages for all folds, which the refit can use (Stone, 1974,
-    doi:10.1111/j.2517-6161.1974.tb00994.x).
+    and the step that is best on the average counts: one number of stages for all folds, which the
+    refit can use (Stone, 1974, doi:10.1111/j.2517-6161.1974.tb00994.x). A fold in which no step
+    is better for a while waits; where a later one goes on longer, it follows, so that the average
+    is over all of them at every step.
 
     Parameters
     ----------
     way
         Trains the members on one fold.
     patience
-        Steps within a fold without a better score that end a member there.
+        Steps within a fold without a better score of any member that end it.
     """
 
     keeps_best: ClassVar[bool] = False
@@ -41,50 +42,75 @@ class Folds:
         self._way, self._model, self._members = way, model, members
         self._folds, self._patience = folds, patience
         self._live = [*range(len(members))]
-        self._curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
+        self._begun: list[_Fold] = []
 
     def advance(self) -> Scores:
-        """Train every live member on the next fold to its end."""
-        params = [self._members[member] for member in self._live]
-        fold = len(next(curves for m, curves in enumerate(self._curves) if m in self._live))
-        training = self._way(self._model, params, self._folds[fold], prunable=False)
-        for place, curve in enumerate(self._train(training, len(params))):
-            self._curves[self._live[place]].append(curve)
-        rows = [len(fold.y_val) for fold in self._folds[: fold + 1]]
+        """Train every live member on the next fold to its end, and on the others as far."""
+        rows = self._folds[len(self._begun)]
+        training = self._way(
+            self._model, [self._members[m] for m in self._live], rows, prunable=False
+        )
+        self._begun.append(_Fold(training, [*self._live], len(rows.y_val)))
+        self._begun[-1].train(self._patience)
+        n_steps = max(fold.n_steps for fold in self._begun)
+        for fold in self._begun:
+            fold.follow(n_steps)
         means = np.full((len(Scores._fields), len(self._members)), np.nan)
         for member in self._live:
-            means[:, member] = self._mean(self._curves[member], rows)
+            means[:, member] = self._mean(member)
         refit, *errors = means
         return Scores(np.rint(np.nan_to_num(refit)).astype(np.intp), *errors)
 
     def drop(self, members: Iterable[int]) -> None:
         """Leave these out of the folds that follow."""
-        self._live = [member for member in self._live if member not in {*members}]
+        dropped = {*members}
+        self._live = [member for member in self._live if member not in dropped]
+        for fold in self._begun:
+            fold.drop(dropped)
 
-    def _train(self, training: Training, n_members: int) -> list[NDArray[np.float64]]:
-        """Give the curve of every member on one fold, each of shape (n_steps, n_figures)."""
-        curves: list[list[list[float]]] = [[] for _ in range(n_members)]
-        best = [(np.inf, 0)] * n_members
-        live = {*range(n_members)}
-        for step in range(len(training.resources)):
-            scores = training.advance()
-            for member in live:
-                curves[member].append([float(values[member]) for values in scores])
-                if scores.val_mse[member] < best[member][0]:
-                    best[member] = float(scores.val_mse[member]), step
-            patience = self._patience or len(training.resources)
-            done = {member for member in live if step - best[member][1] >= patience}
-            training.drop(done)
-            live -= done
-            if not live:
-                break
-        training.drop(live)
-        return [np.array(curve) for curve in curves]
-
-    def _mean(self, curves: list[NDArray[np.float64]], rows: list[int]) -> NDArray[np.float64]:
+    def _mean(self, member: int) -> NDArray[np.float64]:
         """Give the figures at the step that is best on average, (n_figures,)."""
-        n_steps = min(len(curve) for curve in curves)
-        mean = np.average([curve[:n_steps] for curve in curves], axis=0, weights=rows)
+        curves = [fold.curve(member) for fold in self._begun]
+        mean = np.average(curves, axis=0, weights=[fold.n_val for fold in self._begun])
         val_mse = mean[:, Scores._fields.index("val_mse")]
         chosen: NDArray[np.float64] = mean[int(np.argmin(val_mse)) if self._way.keeps_best else -1]
         return chosen
+
+
+class _Fold:
+    """The training on one fold, and its curves so far; ``members`` are those that began it."""
+
+    def __init__(self, training: Training, members: list[int], n_val: int) -> None:
+        self.n_val = n_val
+        self._training, self._members = training, members
+        self._scores: list[Scores] = []
+
+    @property
+    def n_steps(self) -> int:
+        return len(self._scores)
+
+    def train(self, patience: int | None) -> None:
+        """Train until no member has become better for a while, or to the last step."""
+        best = np.full(len(self._members), np.inf)
+        since = np.zeros(len(self._members))
+        for _ in self._training.resources:
+            self._scores.append(self._training.advance())
+            better = self._scores[-1].val_mse < best
+            best = np.where(better, self._scores[-1].val_mse, best)
+            since = np.where(better, 0, since + 1)
+            if patience is not None and since.min() >= patience:
+                return
+
+    def follow(self, n_steps: int) -> None:
+        """Train on to this step."""
+        while self.n_steps < n_steps:
+            self._scores.append(self._training.advance())
+
+    def curve(self, member: int) -> NDArray[np.float64]:
+        """Give the figures of a member after every step, (n_steps, n_figures)."""
+        place = self._members.index(member)
+        return np.array([[values[place] for values in scores] for scores in self._scores])
+
+    def drop(self, members: set[int]) -> None:
+        """Stop training these."""
+        self._training.drop([i for i, member in enumerate(self._members) if member in members])

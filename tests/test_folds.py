@@ -91,6 +91,27 @@ def test_stages_are_counted_on_the_mean_of_the_folds(compose: Any) -> None:
     assert outcome.scores(1.0)["best_resource"] == outcome.curve[-1].refit
 
 
+def test_a_fold_that_stands_still_follows_the_others(compose: Any) -> None:
+    """The mean goes as far as the fold that became better for longest, patience after that."""
+    few = ["model.steps.budget=200", "model.steps.every=5", "model.steps.patience=3"]
+    plan = prepare(compose("model=gbr", "split=kfold", "data.rows=300", *few))
+    params: Params = {"learning_rate": 0.1, "max_depth": 4}
+    (outcome,) = trial.run(plan.training([params]), 1, lambda *_: False, plan.patience)
+    plain = GradientBoostingRegressor(n_estimators=200, random_state=777, **params)
+    curves, lengths = [], []
+    for rows in plan.folds:
+        staged = clone(plain).fit(rows.X_train, rows.y_train).staged_predict(rows.X_val)
+        curve = [mean_squared_error(rows.y_val, found) for found in staged][4::5]
+        lasting = [i for i in range(3, 40) if min(curve[i - 2 : i + 1]) >= min(curve[: i - 2])]
+        curves.append(curve)
+        lengths.append(min(lasting) + 1 if lasting else 40)
+    assert len(set(lengths)) > 1
+    for k, point in enumerate(outcome.curve, start=1):
+        mean = np.mean(curves[:k], axis=0)[: max(lengths[:k])]
+        assert point.val_mse == pytest.approx(mean.min(), rel=1e-9)
+        assert point.refit == 5 * (1 + int(mean.argmin()))
+
+
 def test_patience_ends_a_fold_and_not_the_trial(compose: Any) -> None:
     """Within a fold a member stops after steps without a better score; all folds are trained."""
     few = ["model.steps.budget=200", "model.steps.every=10", "model.steps.patience=1"]
