@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from popsearch.config import FeaturesConfig
 from popsearch.data.table import Table
-from popsearch.errors import did_you_mean
+from popsearch.errors import did_you_mean, setting
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
@@ -42,7 +42,7 @@ def build(
     from sklearn.impute import MissingIndicator, SimpleImputer
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-    from popsearch.encoders import DateParts, LabelMeans, missing_as_nan
+    from popsearch.encoders import DateParts, EmptyAsZero, LabelMeans, categories
 
     groups = groups_of(cfg, table)
     numeric, boolean, dates = (groups[kind] for kind in ("numeric", "boolean", "datetime"))
@@ -51,13 +51,14 @@ def build(
         return [c for c in names if missing == "impute" and table.columns[c].n_missing]
 
     def fill(names: list[str], strategy: str) -> Any:
-        return SimpleImputer(strategy=strategy, keep_empty_features=True) if gaps(names) else None
+        if missing == "impute":  # also without gaps: new rows may have some
+            return SimpleImputer(strategy=strategy, keep_empty_features=True)
+        return EmptyAsZero() if any(table.columns[c].n_missing for c in names) else None
 
     def scale() -> Any:
         return _scaler(scaler, seed)
 
-    # scikit-learn takes None, as it comes out of JSON, for another category than NaN.
-    plain = FunctionTransformer(missing_as_nan, feature_names_out="one-to-one")
+    plain = FunctionTransformer(categories, feature_names_out="one-to-one")
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     mark = MissingIndicator(error_on_new=False)  # after the scaler: marks stay 0 and 1
     steps: list[tuple[str, Any, list[str]]] = [
@@ -150,13 +151,14 @@ def _scaler(name: str, seed: int) -> Any:
 
 def _category_means(seed: int) -> Any:
     from sklearn.model_selection import KFold
-    from sklearn.preprocessing import TargetEncoder
 
-    seeded = inspect.signature(TargetEncoder).parameters["random_state"]
+    from popsearch.encoders import CategoryMeans
+
+    seeded = inspect.signature(CategoryMeans).parameters["random_state"]
     if seeded.default is None:  # before scikit-learn 1.9
-        return TargetEncoder(target_type="continuous", cv=N_FOLDS, random_state=seed)
+        return CategoryMeans(target_type="continuous", cv=N_FOLDS, random_state=seed)
     folds = KFold(N_FOLDS, shuffle=True, random_state=seed)
-    return TargetEncoder(target_type="continuous", cv=folds)
+    return CategoryMeans(target_type="continuous", cv=folds)
 
 
 def _unknown(table: Table, names: list[str]) -> list[str]:
@@ -187,7 +189,7 @@ def _fault(table: Table, name: str) -> str:
     if column.dropped:
         return f"features.columns: {name} is also in data.drop; remove it from one of them"
     kind = "numeric" if column.kind == "id" else "categorical"
-    other = f"; for data=csv data.columns.{kind}=[{name}] says otherwise"
+    other = f"; for data=csv {setting(f'data.columns.{kind}', [name])} says otherwise"
     return (
         f"features.columns: {name} must hold numbers, dates or categories, but has "
         f"{_WHY_NOT[column.kind]}; leave it out{other if column.kind != 'empty' else ''}"

@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.preprocessing import QuantileTransformer, TargetEncoder
 
-from popsearch.encoders import DateParts, LabelMeans, Quantiles, missing_as_nan
+from popsearch.encoders import (
+    CategoryMeans,
+    DateParts,
+    EmptyAsZero,
+    LabelMeans,
+    Quantiles,
+    categories,
+)
 
 Cells = Sequence[str | None]
 
@@ -253,10 +260,43 @@ def test_quantiles_are_no_more_than_rows() -> None:
 def test_missing_categories_become_nan() -> None:
     """None and NA are NaN afterwards; text stays, and what was given is not written to."""
     given = pd.DataFrame({"a": pd.Series(["x", None, pd.NA, np.nan], dtype=object)})
-    found = missing_as_nan(given)["a"].tolist()
+    found = categories(given)["a"].tolist()
     assert found[0] == "x"
     assert all(isinstance(value, float) and np.isnan(value) for value in found[1:])
     assert given["a"].iloc[1] is None
+
+
+def test_categories_are_the_text_that_a_file_has_for_them() -> None:
+    """Numbers and truth values of any type are what a CSV would hold."""
+    for cells, expected in (
+        ([3, 12], ["3", "12"]),
+        ([3.0, 2.5], ["3", "2.5"]),
+        ([True, False], ["true", "false"]),
+        (pd.Categorical(["x", "y"]), ["x", "y"]),
+        (pd.array([3, 12], dtype="Int8"), ["3", "12"]),
+    ):
+        assert categories(pd.DataFrame({"a": cells}))["a"].tolist() == expected
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 4, 60])
+def test_means_of_few_rows_have_as_many_folds_as_rows(n_rows: int) -> None:
+    """With enough rows all is scikit-learn's own."""
+    X, y = pd.DataFrame({"a": list("abba" * 15)[:n_rows]}), np.arange(n_rows) * 1.0
+    folds = KFold(5, shuffle=True, random_state=1)
+    own = CategoryMeans(target_type="continuous", cv=folds)
+    plain = TargetEncoder(
+        target_type="continuous", cv=KFold(min(5, n_rows), shuffle=True, random_state=1)
+    )
+    np.testing.assert_array_equal(own.fit_transform(X, y), plain.fit_transform(X, y))
+    assert own.cv is folds
+
+
+def test_a_column_without_values_is_zero_and_others_stay() -> None:
+    """Also in new rows, which may have values that nothing was learned of."""
+    step = EmptyAsZero().fit(pd.DataFrame({"a": [np.nan, np.nan], "b": [1.0, np.nan]}))
+    found = step.transform(pd.DataFrame({"a": [7.0, np.nan], "b": [np.nan, 2.0]}))
+    np.testing.assert_array_equal(found, [[0, np.nan], [0, 2]])
+    assert step.get_feature_names_out().tolist() == ["a", "b"]
 
 
 @settings(max_examples=30)

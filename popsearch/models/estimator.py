@@ -74,6 +74,11 @@ def faults(model: ModelConfig) -> list[str]:
             continue
         refusals = {key: _refusal(estimator, {name: value}) for key, value in values.items()}
         found += [f"{where}{key}: {why}" for key, why in refusals.items() if why]
+    if model.missing == "pass" and not _takes_missing(estimator):
+        found.append(
+            f"model.missing=pass: {type(estimator).__name__} takes no missing numbers; "
+            "give model.missing=impute"
+        )
     return found + _named_twice(model)
 
 
@@ -92,6 +97,12 @@ def _unfitted(model: ModelConfig) -> Any:
         return found()
     except TypeError as error:
         raise ConfigError(f"{where}: cannot be made without arguments: {error}") from None
+
+
+def _takes_missing(estimator: Any) -> bool:
+    """Tell whether an estimator takes NaN; one of another library may not say so."""
+    tags = getattr(estimator, "__sklearn_tags__", None)
+    return tags is None or bool(tags().input_tags.allow_nan)
 
 
 def _training_faults(model: ModelConfig) -> list[str]:
