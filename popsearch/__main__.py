@@ -1,5 +1,6 @@
 """The command line: python -m popsearch."""
 
+import io
 import shlex
 import sys
 from pathlib import Path
@@ -27,7 +28,10 @@ def main() -> None:
 
 
 def _main() -> None:
-    argv = sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer characters than a table
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.argv[1:] = argv = usage.with_paths_quoted(sys.argv[1:])
     if usage.wants_help(argv):
         print(usage.page(argv), end="")
         return

@@ -17,7 +17,7 @@ from pydantic import (
 from popsearch.errors import ConfigError
 from popsearch.family import ModelConfig
 from popsearch.faults import hide_secrets, tell
-from popsearch.section import Count, Section, Seed
+from popsearch.section import Count, Name, Section, Seed
 from popsearch.source import Data
 from popsearch.splitting import SplitConfig
 
@@ -28,9 +28,8 @@ class FeaturesConfig(Section):
     A categorical column with more than ``one_hot_up_to`` values is target-encoded.
     """
 
-    # scikit-learn takes no name with two underscores in a row.
-    name: Annotated[str, Field(pattern=r"^[^\W_]+(_[^\W_]+)*$")]
-    columns: Annotated[list[str], Field(min_length=1)] | None
+    name: str
+    columns: Annotated[list[Name], Field(min_length=1)] | None
     one_hot_up_to: Annotated[int, Field(ge=0)]
 
 

@@ -1,7 +1,11 @@
 """What can go wrong, by who can mend it."""
 
 import difflib
+import re
+import shlex
 from collections.abc import Iterable
+
+_PLAIN = re.compile(r"(?!(true|false|null|nan|inf)$)[a-z_][\w-]*", re.ASCII | re.IGNORECASE)
 
 
 class PopsearchError(Exception):
@@ -32,9 +36,27 @@ class StorageError(PopsearchError):
     """The study's database, the tracking store or the disk did not answer."""
 
 
+class RefitError(PopsearchError):
+    """The winner cannot be fitted again, or does not predict the test rows."""
+
+
 def printable(text: str) -> str:
     """Give a text as one line, with every character that has no picture escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def setting(key: str, names: Iterable[str]) -> str:
+    """Give a setting that lists these names, as it is typed in a shell."""
+    names = list(names)
+    if all(map(_PLAIN.fullmatch, names)):
+        return f"{key}=[{','.join(names)}]"
+    return shlex.quote(f"{key}=[{','.join(map(quoted, names))}]")
+
+
+def quoted(text: str) -> str:
+    """Give a text in quotation marks, as Hydra's grammar takes any text."""
+    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ("\\" + m[2] if m[2] else ""), text)
+    return f'"{escaped}"'
 
 
 def did_you_mean(name: str, known: Iterable[object]) -> str:

@@ -1,13 +1,16 @@
 """After the search: refit the winner, open the sealed test rows once, store the model."""
 
+import contextlib
 import importlib.metadata
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from popsearch.interrupt import Interrupts
+from popsearch.errors import RefitError
+from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models.training import mse
 from popsearch.plan import Plan
 from popsearch.study import Study
@@ -33,7 +36,7 @@ class TestScores:
     trial: int
     test_mse: float
     test_mae: float
-    test_r2: float
+    test_r2: float | None
     mean_mse: float
     floor_mse: float | None
 
@@ -48,6 +51,8 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
     ------
     Interrupted
         If the user stops it while the winner is fitted; nothing was scored then.
+    RefitError
+        If a library refuses what only the test rows hold, or all rows together.
     """
     best = study.best()
     if best is None:
@@ -55,15 +60,16 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
     known: dict[str, Any] | None = study.note("test")
     if known is not None and known["trial"] == best.number:
         return TestScores(**known)
-    with interrupts.allowed():
-        pipeline = plan.refit(best.params, int(best.scores["best_resource"]))
-    X, y = plan.open_test()
-    residuals = y - pipeline.predict(X)
+    with _told(best.number), np.errstate(all="ignore"):
+        with interrupts.allowed():
+            pipeline = plan.refit(best.params, int(best.scores["best_resource"]))
+        X, y = plan.open_test()
+        residuals, variance = y - pipeline.predict(X), float(y.var())
     scores = TestScores(
         trial=best.number,
         test_mse=mse(residuals),
         test_mae=float(np.abs(residuals).mean()),
-        test_r2=1 - mse(residuals) / float(y.var()),
+        test_r2=1 - mse(residuals) / variance if variance else None,
         mean_mse=mse(y - plan.table.y[plan.split.known].mean()),
         floor_mse=_floor(plan),
     )
@@ -72,6 +78,20 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
         tracker.log_model(pipeline, X.head(EXAMPLE_ROWS), requirements())
     study.note("test", asdict(scores))
     return scores
+
+
+@contextlib.contextmanager
+def _told(number: int) -> Iterator[None]:
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:  # whatever a library raises; the search itself is done
+        reason = " ".join(str(error).split())[:200]
+        raise RefitError(
+            f"trial {number}, the best, cannot be refitted and tested: {type(error).__name__}: "
+            f"{reason}; its validation score stands"
+        ) from error
 
 
 def requirements() -> list[str]:

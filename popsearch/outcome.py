@@ -73,10 +73,11 @@ class Outcome:
             figures |= {
                 "val_mse": best.val_mse,
                 "val_mae": best.val_mae,
-                "val_r2": 1 - best.val_mse / val_variance,
                 "train_mse": best.train_mse,
                 "train_mae": best.train_mae,
                 "best_step": self.best_step,
                 "best_resource": best.refit,
             }
+            if val_variance:  # of equal targets none can be explained
+                figures["val_r2"] = 1 - best.val_mse / val_variance
         return figures

@@ -1,5 +1,6 @@
 """Hydra's refusals of what was typed, told the way popsearch tells them."""
 
+import shlex
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -7,7 +8,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from popsearch.errors import did_you_mean
+from popsearch.errors import did_you_mean, quoted, setting
 from popsearch.faults import hide_secrets
 from popsearch.usage import GROUPS
 
@@ -18,12 +19,20 @@ REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 def unreadable(override: str, error: Exception) -> str:
     """Give one line for an override that is not of Hydra's grammar."""
     shown = hide_secrets(override)
-    if "=" not in override:
+    key, given, value = override.partition("=")
+    if not given:
         return f"{shown!r} must have the form KEY=VALUE, as in n_trials=50"
-    hint = ""
-    if isinstance(error, OverrideParseException):
-        hint = "; text with special characters needs quotes within quotes, as in 'KEY=\"VALUE\"'"
-    return f"{shown!r} cannot be read: {why(error)}{hint}"
+    if not isinstance(error, OverrideParseException):
+        return f"{shown!r} cannot be read: {why(error)}"
+    if value.startswith("["):
+        names = [name.strip(" '\"") for name in value.strip("[]").split(",")]
+        again = setting(key, names)
+    else:
+        again = shlex.quote(f"{key}={quoted(value)}")
+    return (
+        f"{shown!r} cannot be read: text with special characters needs quotes within quotes, as "
+        f"in {hide_secrets(again)}"
+    )
 
 
 def describe(override: str, error: Exception, cfg: DictConfig) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from popsearch import provenance, sqlite, threads
 from popsearch.config import Config, MlflowTracking
+from popsearch.errors import RefitError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import Plan, prepare
@@ -86,6 +87,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                     scores = finish(plan, study, tracker, interrupts)
             except Interrupted as stop:
                 stopped_by = stop.reason
+            except RefitError as error:
+                terminal.complain(error)
         result = _result(plan, study, scores, stopped_by, run_id, time.monotonic() - started)
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)

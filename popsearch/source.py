@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field
 
-from popsearch.section import Section
+from popsearch.section import Name, Section
 
 
 class Source(Section):
@@ -14,8 +14,8 @@ class Source(Section):
     column that tells which rows came first: for ``split=grouped`` and ``split=time``.
     """
 
-    group_by: list[str] | None = None
-    order_by: str | None = None
+    group_by: list[Name] | None = None
+    order_by: Name | None = None
 
 
 class DemoData(Source):
@@ -38,9 +38,9 @@ class TracksData(Source):
 class Kinds(Section):
     """Columns whose kind is given, not recognised."""
 
-    numeric: list[str] = Field(default_factory=list)
-    boolean: list[str] = Field(default_factory=list)
-    categorical: list[str] = Field(default_factory=list)
+    numeric: list[Name] = Field(default_factory=list)
+    boolean: list[Name] = Field(default_factory=list)
+    categorical: list[Name] = Field(default_factory=list)
 
 
 class CsvData(Source):
@@ -53,9 +53,9 @@ class CsvData(Source):
     source: Literal["csv"]
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None
     path: str | None
-    target: str | None
-    drop: list[str] = Field(default_factory=list)
-    datetime: list[str] = Field(default_factory=list)
+    target: Name | None
+    drop: list[Name] = Field(default_factory=list)
+    datetime: list[Name] = Field(default_factory=list)
     columns: Kinds = Field(default_factory=Kinds)
     separator: Literal["comma", "semicolon", "tab", "pipe"] | None
     decimal: Literal["point", "comma"]

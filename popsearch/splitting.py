@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field
 
-from popsearch.section import Section, Seed, Share
+from popsearch.errors import setting
+from popsearch.section import Name, Section, Seed, Share
 
 
 class _Shares(Section):
@@ -26,14 +27,14 @@ class GroupedSplit(_Shares):
     """Rows that agree in all columns of ``group_by`` stay on one side."""
 
     name: Literal["grouped"]
-    group_by: list[str] | None
+    group_by: list[Name] | None
 
 
 class TimeSplit(_Shares):
     """The newest rows by ``order_by`` are the test, the newest of the rest the validation."""
 
     name: Literal["time"]
-    order_by: str | None
+    order_by: Name | None
 
 
 class KFoldSplit(Section):
@@ -46,7 +47,7 @@ class KFoldSplit(Section):
     test_size: Share
     n_splits: Annotated[int, Field(ge=2, le=100)]
     seed: Seed
-    group_by: list[str] | None
+    group_by: list[Name] | None
 
 
 SplitConfig = Annotated[
@@ -65,6 +66,6 @@ def grouping(split: SplitConfig, key: Sequence[str] | None) -> str:
     if key is None or isinstance(split, GroupedSplit):
         columns = " split.group_by=[COLUMN, ...]"
     else:
-        columns = f" split.group_by=[{','.join(key)}]" if isinstance(split, KFoldSplit) else ""
+        columns = f" {setting('split.group_by', key)}" if isinstance(split, KFoldSplit) else ""
     choice = "" if isinstance(split, GroupedSplit | KFoldSplit) else "split=grouped"
     return f"{choice}{columns}".strip()

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from popsearch import report, schema
+from popsearch.errors import PopsearchError
 from popsearch.interrupt import Interrupts
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan
@@ -91,11 +92,11 @@ class Terminal:
         if self._progress is not None:
             if outcome.state == "failed":
                 self._console.print(
-                    f"trial {number} failed: {outcome.reason}", style="red", markup=False
+                    f"trial {number} failed: {_short(outcome.reason)}", style="red", markup=False
                 )
             self._redraw()
             return
-        score = f"val_mse {outcome.best.val_mse:.2f}" if outcome.best else outcome.reason
+        score = f"val_mse {outcome.best.val_mse:.2f}" if outcome.best else _short(outcome.reason)
         same = f", as trial {outcome.copy_of}" if outcome.copy_of is not None else ""
         best = self._study.best()
         lead = f"best {best.scores['val_mse']:.2f} (trial {best.number})" if best else ""
@@ -113,6 +114,11 @@ class Terminal:
                 yield
         else:
             yield
+
+    def complain(self, error: PopsearchError) -> None:
+        """Say what went wrong, where the study goes on nevertheless."""
+        for fault in error.faults:
+            self._console.print(fault, style="red", markup=False)
 
     def closing(self, result: "Result", page: str) -> None:
         """Print the result, and what to type next; ``page`` is where the runs are shown."""
@@ -141,3 +147,9 @@ class Terminal:
             guesses.append(spent / ended * (self._wanted - self._done))
         known = [g for g in guesses if g is not None]
         return report.duration(min(known)) if known else ""
+
+
+def _short(reason: str) -> str:
+    """Give the beginning of a reason; all of it stands in the trial's run."""
+    first = reason.strip().partition("\n")[0]
+    return first if len(first) <= 120 else f"{first[:117]}..."

@@ -1,8 +1,11 @@
 """The help page: what can be typed, with every family and choice there is."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from popsearch.errors import quoted
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONF = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
@@ -20,6 +23,8 @@ GROUPS = (
     "experiment",
 )
 
+_PATH = re.compile(r"(data\.path=)([^'\"\[{$,][^,]*)")  # with commas it may be a sweep
+_BARE = re.compile(r"[\w/\\.+-]*", re.ASCII)
 HELP = """\
 popsearch: hyperparameter search and experiment tracking for tabular regression
 
@@ -58,6 +63,15 @@ Commands
 def wants_help(argv: Sequence[str]) -> bool:
     """Tell whether the help page was asked for."""
     return any(word in ("-h", "--help") for word in argv)
+
+
+def with_paths_quoted(argv: Sequence[str]) -> list[str]:
+    """Give the words with a path in quotation marks where Hydra would not read it: ~/my (1).csv."""
+    found = (_PATH.fullmatch(word) for word in argv)
+    return [
+        f"{path[1]}{quoted(path[2])}" if path and not _BARE.fullmatch(path[2]) else word
+        for word, path in zip(argv, found, strict=True)
+    ]
 
 
 def wants_a_look(argv: Sequence[str]) -> bool:

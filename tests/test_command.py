@@ -32,7 +32,9 @@ BAD: list[tuple[str, list[str]]] = [
     # What Hydra cannot read.
     ("foo", ["'foo' must have the form KEY=VALUE, as in n_trials=50"]),
     ("--multirum", ["--multirum is not an option; see --help"]),
-    ("model=[gbr", ["'model=[gbr' cannot be read: no viable alternative at input '[gbr'"]),
+    ("model=[gbr", ["'model=[gbr' cannot be read: text with special characters needs quotes"]),
+    ("data.target=a,b(c", ["needs quotes within quotes, as in 'data.target=\"a,b(c\"'"]),
+    ("data.drop=[größe,b]", ['as in \'data.drop=["größe","b"]\'']),
     ("model=gbr -m seed=1", ["seed=1: options such as -m stand before or after all"]),
     ("-m seed=interval(0,1)", ["does not support sweep type"]),
     ("model=gbr,ridge", ["model=gbr,ridge: several values need -m (--multirun)"]),
@@ -91,6 +93,10 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "model=gbr model.training=popsearch.models.once.FittedOnce",
         ["model.steps.kind must be rows for FittedOnce, but got stages"],
+    ),
+    (
+        "model=ridge model.missing=pass",
+        ["model.missing=pass: Ridge takes no missing numbers; give model.missing=impute"],
     ),
     (
         "model=ridge model.training=popsearch.models.stages.Forest",

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from popsearch.data.table import TEXT_KINDS, Kind, Table
-from popsearch.errors import ConfigError, did_you_mean
+from popsearch.errors import ConfigError, did_you_mean, setting
 
 _ORDERED: tuple[Kind, ...] = ("numeric", "datetime", "id")
 
@@ -76,7 +76,7 @@ def _order_faults(table: Table, order_by: str | None) -> list[str]:
     kind = table.columns[order_by].kind
     if kind not in _ORDERED:
         advice = (
-            f"if it holds dates, give data.datetime=[{order_by}]"
+            f"if it holds dates, give {setting('data.datetime', [order_by])}"
             if kind in TEXT_KINDS
             else "choose another column"
         )
@@ -104,4 +104,4 @@ def _column_faults(table: Table, where: str, column: str) -> list[str]:
 
 def shown(group_by: Sequence[str]) -> str:
     """Give the setting as it is typed."""
-    return f"split.group_by=[{', '.join(group_by)}]"
+    return setting("split.group_by", group_by)
