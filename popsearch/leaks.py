@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 
 from popsearch.data.split import Split
 from popsearch.data.table import TEXT_KINDS, Table
+from popsearch.errors import setting
 
-_SAMPLE = 10_000
+_SAMPLE = 5_000
 _MIN_ROWS = 20
-_MIN_LEAF = 5
+_MIN_LEAF = 2
 _MAX_LEAVES = 256
 
 
 def duplicates(table: Table, split: Split, columns: Sequence[str], remedy: str) -> list[str]:
     """Give a line if rows that are scored repeat rows that models are trained on.
 
-    Validation rows are compared with the training rows of the first fold, test rows with all
-    that the refit is trained on.
+    Validation rows are compared with the training rows of their fold, test rows with all that
+    the refit is trained on.
 
     Parameters
     ----------
@@ -32,11 +33,14 @@ def duplicates(table: Table, split: Split, columns: Sequence[str], remedy: str) 
     rows, same = _repeated(table, columns)
     where = np.full(table.n_rows, -1)
     where[rows] = same
-    train, val = split.folds[0].train, split.folds[0].val
+    n_val = sum(_n_seen(where[fold.val], where[fold.train]) for fold in split.folds)
     found = [
-        f"{n:,} of {len(scored):,} {part} rows"
-        for part, scored, seen in (("test", split.test, split.known), ("validation", val, train))
-        if (n := _n_seen(where[scored], where[seen]))
+        f"{n:,} of {size:,} {part} rows"
+        for part, n, size in (
+            ("test", _n_seen(where[split.test], where[split.known]), len(split.test)),
+            ("validation", n_val, sum(len(fold.val) for fold in split.folds)),
+        )
+        if n
     ]
     if not found:
         return []
@@ -84,8 +88,10 @@ def giveaways(
 ) -> list[str]:
     """Give a line for each column that alone predicts the target almost without error.
 
-    A small tree is trained on each, and scored on validation rows: by the target, and by its
-    rank, because in a target with a long tail the few greatest values are all that R² sees.
+    A small tree is trained on each with half of a sample of the rows, and scored on the other
+    half: by the target, and by its rank, because in a target with a long tail the few greatest
+    values are all that R² sees. The halves are drawn at random whatever the split is: where it is
+    by time, validation targets may lie beyond all that a tree was trained on.
 
     Parameters
     ----------
@@ -97,21 +103,25 @@ def giveaways(
         R² above which a column is named.
     """
     train, val = _sample(len(y_train)), _sample(len(y_val))
-    if min(len(train), len(val)) < _MIN_ROWS:  # chance alone may fit a few rows
+    n_rows = len(train) + len(val)
+    if n_rows < 2 * _MIN_ROWS:  # chance alone may fit a few rows
         return []
-    X = np.concatenate([X_train[train], X_val[val]])
-    targets = _with_ranks(y_train[train], y_val[val])
+    order = np.random.default_rng(0).permutation(n_rows)
+    y = np.concatenate([y_train[train], y_val[val]])[order]
+    targets = _with_ranks(y, n_rows // 2)
     made_from = np.array(names)
     lines = []
     for name in dict.fromkeys(names):
-        plain, of_ranks = _r2(X[:, made_from == name], targets, len(train))
+        own = made_from == name
+        X = np.concatenate([X_train[np.ix_(train, own)], X_val[np.ix_(val, own)]])[order]
+        plain, of_ranks = _r2(X, targets, n_rows // 2)
         if max(plain, of_ranks) <= level:
             continue
         r2 = f"R² {plain:.3f}" if plain > level else f"R² {of_ranks:.3f} of its ranks"
         lines.append(
-            f"{name} alone predicts the target of validation rows with {r2}, above {level:g}: if "
-            f"it is not known at prediction time, leave it out with data.drop=[{name}] or "
-            "features.columns=[...]"
+            f"{name} alone predicts the target of held-out rows with {r2}, above {level:g}: if it "
+            "is not known at prediction time, leave it out with "
+            f"{setting('data.drop', [name])} or features.columns=[...]"
         )
     return lines
 
@@ -122,12 +132,12 @@ def _sample(n_rows: int) -> NDArray[np.intp]:
     return np.random.default_rng(0).choice(n_rows, _SAMPLE, replace=False)
 
 
-def _with_ranks(train: NDArray[np.float64], val: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the targets of both, and their ranks among the training targets, (n_rows, 2)."""
-    y, ranked = np.concatenate([train, val]), np.sort(train)
+def _with_ranks(y: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Give the targets and their ranks among the n training targets, (n_rows, 2)."""
+    ranked = np.sort(y[:n])
     ranks = np.searchsorted(ranked, y) + np.searchsorted(ranked, y, side="right")
     # Within -1..1, so that no square is too great.
-    return np.column_stack([y / (np.abs(y).max() or 1.0), ranks / (2 * len(train))])
+    return np.column_stack([y / (np.abs(y).max() or 1.0), ranks / (2 * n)])
 
 
 def _r2(X: NDArray[np.float64], targets: NDArray[np.float64], n: int) -> NDArray[np.float64]:

@@ -42,7 +42,7 @@ class Plan:
         content = {
             "model": model,
             "data": self.table.fingerprint,
-            "features": [self.feature_names, self.cfg.features.one_hot_up_to],
+            "features": [self.feature_names, features.groups_of(self.cfg.features, self.table)],
             "split": [self.cfg.split.model_dump(), self.split.digest],
             "metric": METRIC,
         }
@@ -70,10 +70,11 @@ class Plan:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """What may make the scores look better than they are, one line each."""
+        """What may make the scores other than they should be, one line each."""
         transformer, rows = self._encoded[0]
         remedy = grouping(self.cfg.split, self.cfg.data.group_by)
         return [
+            *data.uneven(self.split, self.cfg.split),
             *leaks.duplicates(self.table, self.split, self.feature_names, remedy),
             *leaks.giveaways(
                 rows.X_train,
@@ -108,8 +109,9 @@ class Plan:
 
     @property
     def patience(self) -> int | None:
-        """Steps without a better score that end a trial."""
-        return None if len(self.split.folds) > 1 else self._patience
+        """Steps without a better score that end a trial; within a fold where there are several."""
+        steps = self.cfg.model.steps
+        return steps.patience if isinstance(steps, StageSteps) else None
 
     @property
     def resource(self) -> str:
@@ -130,7 +132,7 @@ class Plan:
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""
         if len(self.folds) > 1:
-            return Folds(self.way, self.cfg.model, members, self.folds, self._patience)
+            return Folds(self.way, self.cfg.model, members, self.folds, self.patience)
         prunable = not isinstance(self.cfg.pruner, NoPruner)
         return self.way(self.cfg.model, members, self.rows, prunable)
 
@@ -154,11 +156,6 @@ class Plan:
     def seen(self) -> Any:
         """The columns of the table that the models see, (n_rows, n_columns)."""
         return self.table.X[self.feature_names]
-
-    @property
-    def _patience(self) -> int | None:
-        steps = self.cfg.model.steps
-        return steps.patience if isinstance(steps, StageSteps) else None
 
     @cached_property
     def _encoded(self) -> "tuple[tuple[ColumnTransformer, Rows], ...]":

@@ -196,7 +196,7 @@ def test_a_noisy_copy_is_named_up_to_its_noise() -> None:
     r2 = float(line.partition("R² ")[2].split(",")[0])
     assert r2 == pytest.approx(0.97, abs=0.015)
     assert line == (
-        f"copy alone predicts the target of validation rows with R² {r2:.3f}, above 0.9: if it is "
+        f"copy alone predicts the target of held-out rows with R² {r2:.3f}, above 0.9: if it is "
         "not known at prediction time, leave it out with data.drop=[copy] or features.columns=[...]"
     )
 
@@ -239,7 +239,26 @@ def test_only_held_out_rows_count() -> None:
     X[2000:, 0] = np.random.default_rng(0).permutation(y[2000:])
     assert named(X, y, ["fits"]) == []
     assert named(y[:60, None], y[:60], ["copy"]) == ["copy"]
-    assert named(y[:57, None], y[:57], ["copy"]) == []
+    assert named(y[:39, None], y[:39], ["copy"]) == []
+
+
+def test_a_copy_is_named_where_the_target_rises_with_time() -> None:
+    """Also where every validation target lies beyond all that is trained on."""
+    y = np.arange(600.0) + noise(600)
+    assert named(2 * y[:, None] + 1, y, ["copy"]) == ["copy"]
+
+
+def test_repeats_are_counted_in_every_fold() -> None:
+    """Rows of the second fold that the third repeats are repeated in both."""
+    values = np.arange(300.0)
+    values[200:210] = values[100:110]
+    rows = table(values, x=("numeric", values))
+    order = np.arange(300, dtype=np.intp)
+    folds = [
+        Fold(np.delete(order[:270], range(i, i + 90)), order[i : i + 90]) for i in (0, 90, 180)
+    ]
+    (line,) = leaks.duplicates(rows, Split(tuple(folds), order[270:]), ["x"], "")
+    assert line.startswith("20 of 270 validation rows repeat a row")
 
 
 @given(

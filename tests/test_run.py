@@ -196,6 +196,54 @@ def test_a_better_winner_is_scored_anew(compose: Any, workdir: Path) -> None:
     assert first.test_mse != second.test_mse
 
 
+def test_another_encoding_is_another_study(compose: Any, workdir: Path) -> None:
+    """Of a category, of missing numbers, and of a kind that is given; the same one is not."""
+    frame = pd.DataFrame({"y": np.random.default_rng(7).random(120), "flag": [0, 1, None] * 40})
+    frame["town"] = [f"t{i}" for i in range(12)] * 10
+    frame.to_csv("towns.csv", index=False)
+    cfg = ["model=decision_tree", "data=csv", "data.path=towns.csv", "data.target=y"]
+
+    def name(*more: str) -> str:
+        return prepare(compose(*cfg, *more)).study_name
+
+    others = ["features.one_hot_up_to=5", "data.columns.boolean=[flag]"]
+    others += ["data.columns.categorical=[flag]", "model.missing=impute"]
+    assert len({name(), *map(name, others)}) == 5
+    assert name("features.one_hot_up_to=50") == name()
+
+
+@pytest.mark.parametrize("half", ["validation", "test"])
+def test_targets_that_do_not_vary_have_no_r2(half: str, compose: Any, workdir: Path) -> None:
+    """The search goes on and ends; errors are errors without any variance to explain."""
+    y = np.random.default_rng(7).random(100)
+    y[slice(49, 70) if half == "validation" else slice(70, None)] = 3
+    pd.DataFrame({"t": np.arange(100) * 2.0, "x": y**2, "y": y}).to_csv(f"{half}.csv", index=False)
+    data = ["data=csv", f"data.path={half}.csv", "data.target=y", "split=time", "split.order_by=t"]
+    result = run(compose("model=ridge", *data, "n_trials=2"), workdir, "")
+    assert result.n_trials["complete"] == 2
+    assert result.test_mse is not None
+    assert (result.test_r2 is None) == (half == "test")
+
+
+def test_a_winner_that_cannot_be_tested_is_told_in_a_line(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only the test rows hold ends in no traceback; the search's result stands."""
+    x = np.random.default_rng(7).random(100)
+    frame = pd.DataFrame({"t": np.arange(100) * 2.0, "x": x, "y": x})
+    frame.loc[99, "x"] = 1e39  # beyond single precision, in which trees compare
+    frame.to_csv("great.csv", index=False)
+    data = ["data=csv", "data.path=great.csv", "data.target=y", "split=time", "split.order_by=t"]
+    result = run(compose("model=decision_tree", *data, "n_trials=2"), workdir, "")
+    assert result.val_mse is not None
+    assert result.test_mse is None
+    out = capsys.readouterr().out
+    assert "cannot be refitted and tested: ValueError" in out
+    assert "its validation score stands" in out
+    runs = mlflow.MlflowClient(f"sqlite:///{workdir}/mlflow.db").search_runs(["1"])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -205,7 +253,6 @@ def test_a_better_winner_is_scored_anew(compose: Any, workdir: Path) -> None:
         "split.val_size=0.2",
         "split=time",
         "split=kfold",
-        "model.missing=pass",
         "features.columns=[year,tempo]",
         "model.space.alpha.high=10",
         "model.scaler=none",

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, train_test_split
 
 from popsearch.data.demo import FULL_ROWS
-from popsearch.data.split import MIN_ROWS, Fold, Split, faults, split
+from popsearch.data.split import MIN_ROWS, Fold, Split, faults, split, uneven
 from popsearch.data.table import Table, assemble, view
 from popsearch.errors import ConfigError
 from popsearch.splitting import SplitConfig
@@ -355,7 +355,7 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
         "grouped",
         {"group_by": ["word", "void"]},
         [
-            "split.group_by=[word, void]: must tell which rows belong together, but a value is "
+            "split.group_by=[word,void]: must tell which rows belong together, but a value is "
             "missing in each of the 30 rows; choose other columns"
         ],
     ),
@@ -539,3 +539,17 @@ def test_no_recording_is_on_two_sides(recordings: tuple[Table, NDArray[np.intp]]
     group_by = ["name", "artists", "duration_sec"]
     for name in ("grouped", "kfold"):
         assert n_on_two_sides(split(rows, config(name, group_by=group_by)), keys) == 0
+
+
+def test_groups_that_keep_a_part_far_from_its_share_are_told() -> None:
+    """One group of nine tenths of the rows is in the test or it is not."""
+    key = np.repeat(np.arange(101.0), [900] + [1] * 100)
+    rows = table(key=("numeric", key), time=("numeric", key))
+    for seed in range(8):
+        cfg = config("grouped", seed=seed)
+        parts = split(rows, cfg)
+        lines = uneven(parts, cfg)
+        assert len(parts.test) > 900 or "split.test_size=0.3 of the groups are 3% of" in lines[0]
+        assert lines
+    assert uneven(split(plain(300), config("grouped")), config("grouped")) == []
+    assert uneven(split(plain(300), config("holdout")), config("holdout")) == []

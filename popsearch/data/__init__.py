@@ -2,12 +2,12 @@
 
 from typing import assert_never
 
-from popsearch.data.split import Fold, Split, split
+from popsearch.data.split import Fold, Split, split, uneven
 from popsearch.data.split import faults as split_faults
 from popsearch.data.table import Column, Kind, Table
 from popsearch.source import CsvData, Data, DemoData, TracksData
 
-__all__ = ["Column", "Fold", "Kind", "Split", "Table", "load", "split", "split_faults"]
+__all__ = ["Column", "Fold", "Kind", "Split", "Table", "load", "split", "split_faults", "uneven"]
 
 _last: tuple[str, Table] | None = None  # the families of a sweep share one table
 

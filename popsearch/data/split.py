@@ -84,6 +84,23 @@ def faults(table: Table, cfg: SplitConfig) -> list[str]:
     return []
 
 
+def uneven(parts: Split, cfg: SplitConfig) -> list[str]:
+    """Give a line for each part that groups of unlike size keep far from its share."""
+    if not isinstance(cfg, GroupedSplit):
+        return []
+    known, found = len(parts.known), []
+    for part, n, share, of in (
+        ("test_size", len(parts.test), cfg.test_size, known + len(parts.test)),
+        ("val_size", len(parts.folds[0].val), cfg.val_size, known),
+    ):
+        if not 0.5 <= n / (share * of) <= 1.5:
+            found.append(
+                f"split.{part}={share:g} of the groups are {n / of:.0%} of the rows, for the "
+                "groups differ much in size; another split.seed or other columns may be nearer"
+            )
+    return found
+
+
 def _holdout(table: Table, cfg: HoldoutSplit) -> Split:
     from sklearn.model_selection import train_test_split
 
