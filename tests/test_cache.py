@@ -446,3 +446,15 @@ def test_what_is_kept_says_where_it_came_from(tmp_path: Path, tables: Path) -> N
     about = json.loads(read.schema.metadata[b"popsearch.cache"])
     assert about == {"source": "caf?.csv", "rows": 2}
     assert path.stat().st_mode & 0o077 == 0  # a table may be private
+
+
+def test_the_oldest_of_too_many_bytes_are_removed(
+    tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table for every try does not fill the disk: those not used for longest go first."""
+    monkeypatch.setattr(cache, "MOST_BYTES", 2_000_000)
+    for i in range(5):
+        cache.cached(write(tmp_path, f"{i}".encode(), f"{i}.csv"), {}, big)
+        newest = max(tables.glob("*.arrow"), key=lambda path: path.stat().st_mtime_ns)
+        os.utime(newest, (time.time() - HOUR + i, time.time() - HOUR + i))
+    assert [entry.source for entry in cache.entries()] == ["4.csv", "3.csv", "2.csv"]

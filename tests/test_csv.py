@@ -119,10 +119,45 @@ def test_what_the_user_says_counts(load: Callable[..., Table]) -> None:
     assert not table.columns["size"].is_feature
 
 
-def test_dates_unlike_iso_are_categories_until_said(load: Callable[..., Table]) -> None:
-    """Nobody can tell 03/04 from 04/03, so only ISO dates are recognised."""
-    table = load(homes().assign(built=["03/04/2001", "04/03/2001"] * (ROWS // 2)))
-    assert kinds(table)["built"] == "categorical"
+def test_dates_that_can_be_read_in_two_ways_are_refused(load: Callable[..., Table]) -> None:
+    """Nobody can tell 03/04 from 04/03, so what to type is said; typed, it is read."""
+    frame = homes().assign(built=["03/04/2001", "04/03/2001"] * (ROWS // 2))
+    with pytest.raises(DataError, match="built holds dates, the first is '03/04/2001'") as caught:
+        load(frame)
+    assert "data.datetime=[built]" in str(caught.value)
+    assert kinds(load(frame, datetime=["built"]))["built"] == "datetime"
+    assert not load(frame, drop=["built"]).columns["built"].is_feature
+
+
+@pytest.mark.parametrize("cell", ["2020/01/{:02}", "2020-{:02}", "2020-01-{:02} 10:00:00 UTC"])
+def test_dates_with_the_year_first_are_recognised(load: Callable[..., Table], cell: str) -> None:
+    """With slashes, without a day, and as BigQuery writes them; as pandas reads them."""
+    text = [cell.format(1 + i % 12) for i in range(ROWS)]
+    table = load(homes().assign(built=text))
+    assert kinds(table)["built"] == "datetime"
+    expected = [pd.Timestamp(day.removesuffix(" UTC")) for day in text]
+    assert table.X["built"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["1,23{}", "$1{}.50", "1{}%", "({}.25)", "1\u202f00{}", "€ 1{}", "1'00{}.5", "-1,234,56{}"],
+)
+def test_numbers_written_for_people_are_refused(load: Callable[..., Table], cell: str) -> None:
+    """They would be a category, or left out as texts; said to be a category, they are one."""
+    frame = homes().assign(area=[cell.format(i % 10) for i in range(ROWS)])
+    with pytest.raises(DataError, match="area holds numbers") as caught:
+        load(frame)
+    assert "data.columns.categorical=[area]" in str(caught.value)
+    assert kinds(load(frame, columns={"categorical": ["area"]}))["area"] == "categorical"
+
+
+def test_numbers_among_placeholders_are_refused(load: Callable[..., Table]) -> None:
+    """Where most cells say no more than a dash, the others are still numbers."""
+    area = [f"{i}.5" if i % 3 == 0 else "-" for i in range(ROWS * 2)]
+    frame = pd.concat([homes(), homes()], ignore_index=True).assign(area=area)
+    with pytest.raises(DataError, match=r"area holds numbers in .* rows, but row 2 has '-'"):
+        load(frame)
 
 
 def test_all_formats_give_the_same_table(load: Callable[..., Table], tmp_path: Path) -> None:

@@ -248,6 +248,10 @@ def test_a_type_does_not_depend_on_where_a_cell_stands(
          " (and 1 more); mend or remove such rows"),
         (b"a,b\n1,2,3\n", "every row must have 2 fields as the header has, but row 1 has 3;"
          " mend or remove such rows"),
+        (b"a,b\n1,2,3\n4,5,6\n", "the first line must name the columns, but it has 2 fields and"
+         " each of the 2 rows has 3; remove what stands above the header, or complete it"),
+        (gzip.compress(b"a,b\n1,2\n"), "must be text, but it is a .csv.gz file;"
+         " give it that ending"),
         (b'a,b\n1,2\n1,"2\n1,2\n', "the quotation marks must pair up, but their number is odd;"
          " save the table as CSV again"),
         (b'a,b,c\n1,2,5" disc\n', "the quotation marks must pair up, but their number is odd;"
@@ -265,6 +269,7 @@ def test_a_type_does_not_depend_on_where_a_cell_stands(
     ],
     ids=["empty", "blank", "blank lines", "header only", "header and blank lines", "no separator",
          "other columns", "missing", "twice", "twice but for a blank", "ragged", "all ragged",
+         "above the header", "packed",
          "lone quote", "inch", "latin-1", "latin-1 in a ragged row", "latin-1 header", "cut",
          "UTF-16"],
 )  # fmt: skip

@@ -112,10 +112,11 @@ def test_a_path_may_begin_with_the_home_folder(
         (".", "must be a file, but it is a folder; it holds tracks.csv"),
         ("sub", "must be a file, but it is a folder"),
         (
-            "notes.txt",
-            "must end with .csv, .csv.gz, .zip, .parquet, .feather, .arrow, but got notes.txt",
+            "notes.xlsx",
+            "must end with .csv, .tsv, .txt, .csv.gz, .tsv.gz, .txt.gz, .zip, .parquet, .feather, "
+            ".arrow, but got notes.xlsx",
         ),
-        ("notes", "must end with .csv, .csv.gz, .zip, .parquet, .feather, .arrow, but got notes"),
+        ("notes", "must end with .csv, .tsv, .txt, "),
         ("x" * 300 + ".csv", "cannot be read: File name too long"),
     ],
 )
@@ -127,7 +128,7 @@ def test_a_path_that_is_no_table_is_refused(
     (tmp_path / "sub").mkdir()
     write(tmp_path, name="tracks.csv")
     write(tmp_path, name="notes")
-    write(tmp_path, name="notes.txt")
+    write(tmp_path, name="notes.xlsx")
     assert fault(path).startswith(f"data.path=PATH: {expected}")
 
 

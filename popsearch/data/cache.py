@@ -21,6 +21,7 @@ import pyarrow.ipc
 FORMAT = 1  # raised when the parser changes, so that every file is parsed anew
 UNUSED_S = 30 * 24 * 3600.0
 LEFTOVER_S = 3600.0
+MOST_BYTES = 20 << 30
 _ABOUT = b"popsearch.cache"
 # Only such files are ours: the folder may be one of the user's own. The last part is a checksum.
 _TABLE = re.compile(r"[0-9a-f]{64}-[0-9a-f]{8}\.arrow")
@@ -210,9 +211,15 @@ def _checksum(path: Path) -> int:
 
 
 def _tidy() -> None:
-    """Remove what a killed process left, and tables that were not used for long."""
+    """Remove what a killed process left, what was not used for long, and the oldest of too much."""
     for name, age in ((_LEFTOVER, LEFTOVER_S), (_TABLE, UNUSED_S)):
         for path in _ours(name):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > age:
                     path.unlink()
+    n_bytes = 0
+    for entry in entries():
+        n_bytes += entry.n_bytes
+        if n_bytes > MOST_BYTES:
+            with contextlib.suppress(OSError):
+                entry.path.unlink()

@@ -30,6 +30,7 @@ def load(cfg: CsvData) -> Table:
         raise DataError(*lacking)
     file = files.find(cfg.path)
     settings = cfg.model_dump(exclude={"name", "path", "group_by", "order_by"})
+    settings["ending"] = file.suffix.lower()  # the same bytes under another are no such file
     cells = cache.cached(file, settings, lambda: _parse(cfg))
     name = cfg.name or re.sub(r"[^\w.-]+", "_", file.name.partition(".")[0]) or "csv"
     return view(cells, name, f"{cells.num_rows:,} rows of {file.name}")
@@ -45,6 +46,7 @@ def _parse(cfg: CsvData) -> pa.Table:
         text=cfg.columns.categorical,
         separator=_CHARACTERS[cfg.separator] if cfg.separator else None,
         decimal=_CHARACTERS[cfg.decimal],
+        dropped=cfg.drop,
     )
     if faults := _naming_faults(cfg, table.column_names, where):
         raise DataError(*faults)

@@ -38,7 +38,8 @@ def load(cfg: TracksData) -> Table:
         If the file is not the table of tracks, with the column and row, or cannot be fetched.
     """
     file = files.find(cfg.path) if cfg.path is not None else kaggle.fetch()
-    cells = cache.cached(file, {"source": "tracks"}, lambda: _parse(str(file)))
+    settings = {"source": "tracks", "ending": file.suffix.lower()}
+    cells = cache.cached(file, settings, lambda: _parse(str(file)))
     if cfg.path is None and (faults := kaggle.check(cells.num_rows)):
         raise DataError(*faults)
     return view(cells, cfg.name, f"{cells.num_rows:,} tracks from {file.name}")

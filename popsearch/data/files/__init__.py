@@ -17,7 +17,8 @@ from popsearch.errors import DataError, did_you_mean
 
 __all__ = ["NUMBER", "SUFFIXES", "booleans", "find", "numbers", "plain", "read", "refuse", "times"]
 
-SUFFIXES = (".csv", ".csv.gz", ".zip", ".parquet", ".feather", ".arrow")
+_TEXT = (".csv", ".tsv", ".txt")
+SUFFIXES = (*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".zip", ".parquet", ".feather", ".arrow")
 
 
 def find(path: str) -> Path:
@@ -55,6 +56,7 @@ def read(
     text: Collection[str] = (),
     separator: str | None = None,
     decimal: str = ".",
+    dropped: Collection[str] = (),
 ) -> pa.Table:
     """Give the table in a CSV (plain, gzipped, or alone in a zip), Parquet or Feather file.
 
@@ -69,6 +71,8 @@ def read(
         Of a CSV; None reads it off the header.
     decimal
         Of a CSV.
+    dropped
+        Columns that nobody needs: where one cannot be read, its cells are empty.
 
     Returns
     -------
@@ -96,7 +100,12 @@ def read(
     del table  # or a column whose type changes would be held twice
     for i, name in enumerate(names):
         if packed or pa.types.is_time(cells[i].type):
-            cells[i] = arrowfile.simplify(cells[i], name in text, f"{where}: column {name}")
+            try:
+                cells[i] = arrowfile.simplify(cells[i], name in text, f"{where}: column {name}")
+            except DataError:
+                if name not in dropped:
+                    raise
+                cells[i] = pa.chunked_array([pa.nulls(len(cells[i]))])
     point = {DECIMAL: decimal.encode()} if decimal != "." and not packed else None
     return pa.table(cells, names, metadata=point)
 

@@ -13,7 +13,7 @@ from popsearch.errors import DataError
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 DECIMAL = b"popsearch.decimal"
 """Says in a table's metadata what its texts write for the decimal point, where it is none."""
-SPELLED_EMPTY = pyarrow.csv.ConvertOptions().null_values
+SPELLED_EMPTY = [*pyarrow.csv.ConvertOptions().null_values, "None"]  # as pandas does
 """Texts that say that a cell is empty, as NA does."""
 BLANK = [" " * n for n in range(33)]
 """Texts that are empty."""

@@ -199,6 +199,7 @@ def _fault(file: Path, where: str, form: _Form, error: Exception) -> DataError:
     if "Empty CSV" in str(error):
         return DataError(f"{where}: must have a header line and rows, but has no rows")
     ragged: list[Any] = []
+    good = -1
 
     def note(row: Any) -> str:
         ragged.append(row)
@@ -208,7 +209,9 @@ def _fault(file: Path, where: str, form: _Form, error: Exception) -> DataError:
     options = pyarrow.csv.ReadOptions(use_threads=False, block_size=form.block)
     none = form.cells(include_columns=[_NO_NAME], include_missing_columns=True)
     with unpack.Source(file, where) as source, contextlib.suppress(pa.ArrowException):
-        pyarrow.csv.read_csv(pa.PythonFile(source, mode="r"), options, form.rules(note), none)
+        good = pyarrow.csv.read_csv(
+            pa.PythonFile(source, mode="r"), options, form.rules(note), none
+        ).num_rows
     if "block size" in str(error):
         return DataError(
             f"{where}: every row must be shorter than {_LARGE_BLOCK >> 20} MiB, but one is longer; "
@@ -217,8 +220,14 @@ def _fault(file: Path, where: str, form: _Form, error: Exception) -> DataError:
     if not ragged:
         return DataError(f"{where}: is not a well-formed CSV: {tidy(error)}")
     first = ragged[0]
-    more = f" (and {len(ragged) - 1:,} more)" if len(ragged) > 1 else ""
     fields = f"{first.expected_columns} field{'s' * (first.expected_columns != 1)}"
+    if good == 0 and len(ragged) > 1 and len({row.actual_columns for row in ragged}) == 1:
+        return DataError(
+            f"{where}: the first line must name the columns, but it has {fields} "
+            f"and each of the {len(ragged):,} rows has {first.actual_columns}; remove what "
+            "stands above the header, or complete it"
+        )
+    more = f" (and {len(ragged) - 1:,} more)" if len(ragged) > 1 else ""
     return DataError(
         f"{where}: every row must have {fields} as the header has, but "
         f"row {first.number - 1} has {first.actual_columns}{more}; mend or remove such rows"

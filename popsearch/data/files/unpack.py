@@ -16,6 +16,7 @@ from typing import Any
 from popsearch.errors import DataError
 
 _CHUNK = 1 << 20
+_PACKED = {b"\x1f\x8b": ".csv.gz", b"PK\x03\x04": ".zip", b"PAR1": ".parquet"}
 _DAMAGED = (
     EOFError,
     OverflowError,  # an offset in a broken zip beyond all files
@@ -116,6 +117,11 @@ def check(file: Path, where: str) -> None:
             try:
                 used = codecs.utf_8_decode(raw, "strict", not chunk)[1]
             except UnicodeDecodeError as error:
+                if packing := next((p for p in _PACKED if raw.startswith(p)), None):
+                    raise DataError(
+                        f"{where}: must be text, but it is a {_PACKED[packing]} file; give it "
+                        f"that ending"
+                    ) from None
                 line += raw.count(b"\n", 0, error.start)
                 raise DataError(
                     f"{where}: must be UTF-8 text, but byte {raw[error.start]:#04x} in line {line} "
