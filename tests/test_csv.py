@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -267,12 +269,30 @@ def test_decimal_commas_are_asked_about(faults: Callable[..., list[str]]) -> Non
 
 
 def test_a_dropped_column_may_hold_anything(load: Callable[..., Table]) -> None:
-    """What is left out of the features needs no mending."""
-    frame = homes().astype({"size": object})
+    """Words among numbers, infinities, dates of no calendar: what is left out needs no mending."""
+    frame = homes().astype({"size": object, "built": object})
     frame.loc[9, "size"] = "large"
+    frame.loc[5, "built"] = "0000-00-00"
     frame["rooms"] = np.inf
-    table = load(frame, drop=["size", "rooms"])
-    assert [name for name, column in table.columns.items() if column.dropped] == ["size", "rooms"]
+    names = ["size", "built", "rooms"]
+    with pytest.raises(
+        DataError, match=r"row 6 has '0000-00-00'.*leave the column out: data\.drop"
+    ):
+        load(frame, drop=["size", "rooms"])
+    table = load(frame, drop=names)
+    assert {name for name, column in table.columns.items() if column.dropped} == {*names}
+
+
+def test_a_dropped_column_of_any_type_may_hold_anything(tmp_path: Path) -> None:
+    """Also what Arrow has and Python cannot have, such as a list of days after the year 9999."""
+    days = pa.array([[2**31 - 1]] * ROWS, pa.list_(pa.date32()))
+    late = pa.array([2**31 - 1] * ROWS, pa.date32())
+    table = pa.table({"days": days, "late": late, "a": range(7, 7 + ROWS), "y": range(ROWS)})
+    pyarrow.feather.write_feather(table, tmp_path / "t.feather")
+    found = csv.load(asked(tmp_path / "t.feather", "y", drop=["days", "late"]))
+    assert [name for name, column in found.columns.items() if column.is_feature] == ["a"]
+    with pytest.raises(DataError, match="days"):
+        csv.load(asked(tmp_path / "t.feather", "y"))
 
 
 def test_numbers_too_large_for_any_type_are_numbers(load: Callable[..., Table]) -> None:

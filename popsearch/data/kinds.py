@@ -69,7 +69,7 @@ def _recognise(
             return "empty", cells
         return "numeric", cells
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return "datetime", files.times(table, column, where)
+        return "datetime", _times(table, column, where)
     return _recognise_text(table, column, where)
 
 
@@ -99,13 +99,21 @@ def _recognise_text(table: pa.Table, column: str, where: str) -> tuple[Kind, Any
     if len(values) <= 4 and any(words <= {*pair} for pair in _YES_NO):
         return "boolean", files.booleans(table, column, where)
     if _all_like(_ISO_DATE, values):
-        return "datetime", files.times(table, column, where)
+        return "datetime", _times(table, column, where)
     if _all_like(files.NUMBER, values):
         return "numeric", files.numbers(table, column, where, missing=True)
     _refuse_other_forms(values, column, where)
     _refuse_mixed(cells, values, column, where)
     n_filled = len(cells) - cells.null_count
     return ("text" if len(values) > TEXT_SHARE * n_filled else "categorical"), cells
+
+
+def _times(table: pa.Table, column: str, where: str) -> pa.Array:
+    try:
+        return files.times(table, column, where)
+    except DataError as error:
+        drop = setting("data.drop", [column])
+        raise DataError(*(f"{f}, or leave the column out: {drop}" for f in error.faults)) from None
 
 
 def _all_like(pattern: str, values: pa.Array) -> bool:
