@@ -3,6 +3,8 @@
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from popsearch.config import FeaturesConfig
 from popsearch.data.table import Table
 from popsearch.errors import did_you_mean, setting
@@ -58,12 +60,20 @@ def build(
     def scale() -> Any:
         return _scaler(scaler, seed)
 
-    plain = FunctionTransformer(categories, feature_names_out="one-to-one")
+    def each(function: Any, **options: str) -> Any:
+        return FunctionTransformer(function, kw_args=options, feature_names_out="one-to-one")
+
+    plain = each(categories)
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     mark = MissingIndicator(error_on_new=False)  # after the scaler: marks stay 0 and 1
     steps: list[tuple[str, Any, list[str]]] = [
         ("numeric", _chain(fill(numeric, "median"), scale()), numeric),
-        ("boolean", _chain(fill(boolean, "most_frequent")), boolean),
+        # New rows may have truth values, which an imputer refuses.
+        (
+            "boolean",
+            _chain(each(np.asarray, dtype="float64"), fill(boolean, "most_frequent")),
+            boolean,
+        ),
         ("datetime", _chain(DateParts(), fill(dates, "median"), scale()), dates),
         ("one_hot", _chain(plain, one_hot), groups["one_hot"]),
         ("means", _chain(plain, _category_means(seed), scale()), groups["means"]),

@@ -97,6 +97,9 @@ class Terminal:
             self._redraw()
             return
         score = f"val_mse {outcome.best.val_mse:.2f}" if outcome.best else _short(outcome.reason)
+        n_folds = len(self._plan.split.folds)
+        if n_folds > 1 and outcome.state == "pruned":
+            score += f" in {len(outcome.curve)} of {n_folds} folds"
         same = f", as trial {outcome.copy_of}" if outcome.copy_of is not None else ""
         best = self._study.best()
         lead = f"best {best.scores['val_mse']:.2f} (trial {best.number})" if best else ""

@@ -304,6 +304,16 @@ def test_histogram_boosting_takes_columns_without_training_values(mixed: Table) 
     assert np.isfinite(model.predict(transformer.transform(mixed.X))).all()
 
 
+@pytest.mark.parametrize("missing", ["impute", "pass"])
+def test_truth_values_are_numbers(mixed: Table, missing: str) -> None:
+    """A model of a table with 0 and 1 takes rows with false and true."""
+    transformer, _, other = fitted(asked("sold"), mixed, "none", missing)
+    sold = mixed.X[["sold"]].iloc[N_TRAIN:].dropna()
+    known = mixed.X["sold"].iloc[N_TRAIN:].notna().to_numpy()
+    found = transformer.named_transformers_["boolean"].transform(sold.astype(bool))
+    np.testing.assert_array_equal(found[:, 0], other[known, 0])
+
+
 def test_what_is_missing_in_new_rows_only_is_imputed(plain: Table) -> None:
     """A table without gaps gives a model that takes rows with some: they get the median."""
     transformer = features.build(asked("tempo", "energy"), plain, "standard", "impute", 1)

@@ -88,7 +88,9 @@ def test_the_stored_model_predicts_the_test_rows(compose: Any, workdir: Path) ->
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (CONF / "split").glob("*.yaml")))
-def test_a_study_runs_on_every_split(name: str, compose: Any, workdir: Path) -> None:
+def test_a_study_runs_on_every_split(
+    name: str, compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each way to split is searched, pruned between its steps, scored and tracked to the end."""
     group = "split.group_by=[key,mode]" if name == "grouped" else "timeout=null"
     size = ["data.rows=900", "n_trials=12", "model.space.alpha.high=1e6"]
@@ -99,6 +101,7 @@ def test_a_study_runs_on_every_split(name: str, compose: Any, workdir: Path) -> 
     assert result.test_mse is not None
     assert result.mean_mse is not None
     assert result.test_mse < result.mean_mse
+    assert (" of 5 folds  " in capsys.readouterr().out) == (name == "kfold")
     assert_agree(workdir, result.study, 12)
 
 
