@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,15 @@ def test_a_better_winner_is_scored_anew(compose: Any, workdir: Path) -> None:
     second = run(compose(*cfg, "n_trials=2"), workdir, "")
     assert (first.best_trial, second.best_trial) == (0, 1)
     assert first.test_mse != second.test_mse
+
+
+def test_other_rows_by_the_same_settings_are_another_study(compose: Any) -> None:
+    """Another version of a library may draw other rows with the same seed."""
+    plan = prepare(compose(*SMALL))
+    (fold,) = plan.split.folds
+    other = replace(plan.split, folds=(replace(fold, train=fold.val, val=fold.train),))
+    assert replace(plan, split=other).study_name != plan.study_name
+    assert replace(plan, split=replace(plan.split)).study_name == plan.study_name
 
 
 def test_another_encoding_is_another_study(compose: Any, workdir: Path) -> None:
