@@ -56,7 +56,10 @@ def _main() -> None:
 
         from popsearch.report import compare
 
-        compare(Console(highlight=False), results)
+        console = Console(highlight=False)
+        if not console.is_terminal:  # a file has no width
+            console.width = 200
+        compare(console, results)
 
 
 def check(argv: list[str]) -> None:

@@ -73,8 +73,8 @@ def compare(console: Console, studies: "Sequence[tuple[Mapping[str, str], Result
     table.add_column("model", style="bold")
     for key in varied:
         table.add_column(Text(key))
-    for name in ("validation MSE", "test MSE", "test MAE", "trials", "time"):
-        table.add_column(name, justify="right")
+    for name in ("val MSE", "test MSE", "test MAE", "trials", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
     for typed, r in sorted(studies, key=lambda study: _rank(study[1])):
         values = [Text(typed.get(key, "")) for key in varied]
         figures = [

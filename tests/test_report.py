@@ -82,7 +82,7 @@ def test_what_a_sweep_varies_has_a_column() -> None:
         for name, mse in (("audio", 3.0), ("catalogue", 2.0))
     ]
     _, header, *rows = printed(report.compare, studies).splitlines()
-    assert header.split()[:3] == ["model", "features", "validation"]
+    assert header.split()[:3] == ["model", "features", "val"]
     assert [row.split()[:3] for row in rows] == [
         ["ridge", "catalogue", "2.00"],
         ["ridge", "audio", "3.00"],

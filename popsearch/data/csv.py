@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 
 from popsearch.data import cache, files, kinds
-from popsearch.data.table import Columns, Kind, Table, assemble, view
+from popsearch.data.table import Columns, Kind, Table, assemble, release_freed, view
 from popsearch.errors import DataError, did_you_mean
 from popsearch.source import CsvData
 
@@ -66,6 +66,7 @@ def _parse(cfg: CsvData) -> pa.Table:
         except DataError as error:
             faults.extend(error.faults)
         table = table.drop_columns([name])  # or cells that change their type are held twice
+        release_freed()
     try:
         y = files.numbers(table, cfg.target, where)
     except DataError as error:
