@@ -85,6 +85,19 @@ def test_a_mistake_in_a_real_process_leaves_an_empty_folder(workdir: Path) -> No
     assert not list(workdir.iterdir())
 
 
+def test_any_character_of_a_path_is_read_and_printed(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No quotes within quotes are needed, and a terminal that knows only ASCII is no obstacle."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    file = workdir / "größe (1).csv"
+    file.write_text("größe,y\n" + "".join(f"{i * i},{i % 7}\n" for i in range(60)))
+    more = ["model=linear", "tracking=none", "n_trials=1", "data=csv", "data.target=y"]
+    done, _ = start(*more, f"data.path={file.name}", folder=workdir)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "numeric      gr\\xf6\\xdfe" in done.stdout
+
+
 def test_a_study_of_a_linear_model_never_imports_a_network_library(
     tmp_path: Path, workdir: Path
 ) -> None:

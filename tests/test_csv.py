@@ -283,6 +283,35 @@ def test_a_dropped_column_may_hold_anything(load: Callable[..., Table]) -> None:
     assert {name for name, column in table.columns.items() if column.dropped} == {*names}
 
 
+def test_bytes_under_another_ending_are_another_file(
+    load: Callable[..., Table], tmp_path: Path
+) -> None:
+    """What is refused by itself is also refused where the same bytes are kept as a table."""
+    load(homes())
+    (tmp_path / "homes.parquet").write_bytes((tmp_path / "homes.csv").read_bytes())
+    with pytest.raises(DataError, match="is not a readable Parquet file"):
+        csv.load(asked(tmp_path / "homes.parquet"))
+
+
+def test_numbers_stored_as_categories_are_categories(tmp_path: Path) -> None:
+    """Who makes a Categorical of codes in pandas has said what they are; Feather keeps that."""
+    zips = pd.Categorical(np.arange(ROWS) % 4 + 10115)
+    homes().assign(zip=zips).to_feather(tmp_path / "homes.feather")
+    table = csv.load(asked(tmp_path / "homes.feather"))
+    assert kinds(table)["zip"] == "categorical"
+    assert table.X["zip"].tolist() == [str(code) for code in zips]
+
+
+def test_none_is_an_empty_cell(load: Callable[..., Table]) -> None:
+    """As Python writes it, and as pandas reads it: among numbers and among words."""
+    area = [None if i % 4 == 0 else i * 1.5 for i in range(ROWS)]
+    city = [None if i % 4 == 0 else f"c{i % 3}" for i in range(ROWS)]
+    frame = homes().assign(area=area, city=city)
+    table = load(frame.to_csv(index=False, na_rep="None"))
+    assert table.columns["area"].kind == "numeric"
+    assert table.columns["area"].n_missing == table.columns["city"].n_missing == ROWS // 4
+
+
 def test_a_dropped_column_of_any_type_may_hold_anything(tmp_path: Path) -> None:
     """Also what Arrow has and Python cannot have, such as a list of days after the year 9999."""
     days = pa.array([[2**31 - 1]] * ROWS, pa.list_(pa.date32()))

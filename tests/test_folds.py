@@ -46,14 +46,20 @@ class Written:
         """Nothing to stop."""
 
 
-def written(*curves: str, offsets: Sequence[float] = (0, 1, 2)) -> Folds:
-    """Give a training over three folds whose curves lie apart by the offsets."""
+def written(*curves: str, patience: int | None = None) -> Folds:
+    """Give a training over three folds whose curves lie apart by one."""
     Written.trained.clear()
     one = np.zeros((1, 1))
-    folds = [Rows(one, one[0], one, np.array([offset])) for offset in offsets]
+    folds = [Rows(one, one[0], one, np.array([offset])) for offset in (0.0, 1.0, 2.0)]
     members: list[Params] = [{"curve": curve} for curve in curves]
     way: Any = Written
-    return Folds(way, None, members, folds, None)  # type: ignore[arg-type]
+    return Folds(way, None, members, folds, patience)  # type: ignore[arg-type]
+
+
+def test_patience_counts_the_steps_without_a_better_score() -> None:
+    """With two, the third worse step is not taken, whatever would come after it."""
+    assert written("5 4 6 6 1", patience=2).advance().val_mse[0] == 4
+    assert written("5 4 6 6 1", patience=3).advance().val_mse[0] == 1
 
 
 def test_a_model_fitted_once_is_scored_as_scikit_learn_scores_it(compose: Any) -> None:
@@ -106,6 +112,7 @@ def test_a_fold_that_stands_still_follows_the_others(compose: Any) -> None:
         curves.append(curve)
         lengths.append(min(lasting) + 1 if lasting else 40)
     assert len(set(lengths)) > 1
+    assert len(outcome.curve) == len(curves) == 5
     for k, point in enumerate(outcome.curve, start=1):
         mean = np.mean(curves[:k], axis=0)[: max(lengths[:k])]
         assert point.val_mse == pytest.approx(mean.min(), rel=1e-9)

@@ -82,6 +82,13 @@ def changed(column: str, *cells: str) -> bytes:
     return csv(rows)
 
 
+def test_bytes_under_another_ending_are_another_file(load: Callable[..., Table]) -> None:
+    """What is refused by itself is also refused where the same bytes are kept as a table."""
+    load(csv(good()))
+    with pytest.raises(DataError, match="is not a readable Parquet file"):
+        load(csv(good()), "tracks.parquet")
+
+
 def test_columns_are_the_year_the_audio_features_and_whole_seconds(
     load: Callable[..., Table],
 ) -> None:

@@ -60,6 +60,8 @@ def _recognise(
     if cells.null_count == len(cells):
         return "empty", cells
     kind = cells.type
+    if pa.types.is_dictionary(table[column].type):
+        return "categorical", cells
     if pa.types.is_boolean(kind):
         return "boolean", cells
     if pa.types.is_integer(kind) and _counts_rows(cells):

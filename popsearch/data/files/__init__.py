@@ -76,8 +76,9 @@ def read(
 
     Returns
     -------
-    As many rows as the file has, null for an empty cell. Times of day are seconds. Lists of texts
-    are text with commas between, and what a model could not use anyway is text.
+    As many rows as the file has, null for an empty cell. Whole numbers that are stored as a
+    dictionary are a dictionary of text. Times of day are seconds. Lists of texts are text with
+    commas between, and what a model could not use anyway is text.
 
     Raises
     ------

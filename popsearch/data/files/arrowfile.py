@@ -106,8 +106,10 @@ def _simplify(cells: pa.ChunkedArray, as_text: bool) -> pa.ChunkedArray:
         return _simplify(pa.chunked_array(inner, kind.storage_type), as_text)
     if types.is_run_end_encoded(kind):
         return _simplify(pc.run_end_decode(cells), as_text)
-    if types.is_dictionary(kind):  # who stores numbers so says that they are categories
-        return _simplify(plain(cells), as_text=True)
+    if types.is_dictionary(kind):
+        if types.is_integer(kind.value_type):  # who stores numbers so says that they are categories
+            return _simplify(plain(cells), as_text=True).dictionary_encode()
+        return _simplify(plain(cells), as_text)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         text = cells.cast(pa.string())
         empty = pc.is_in(text, pa.array(BLANK))  # null, as in a CSV
