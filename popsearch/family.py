@@ -82,13 +82,13 @@ class RowSteps(Section):
 
 
 class StageSteps(Section):
-    """Steps of a model that grows: ``every`` more stages each, up to ``budget``.
+    """Steps of a model that grows: ``every`` more stages or epochs each, up to ``budget``.
 
     ``param`` is the estimator's name for their number; ``patience`` is how many steps
     without a better validation score end the training.
     """
 
-    kind: Literal["stages"]
+    kind: Literal["stages", "epochs"]
     param: str
     budget: Count
     every: Count
@@ -98,18 +98,26 @@ class StageSteps(Section):
 Steps = Annotated[Union[RowSteps, StageSteps], Field(discriminator="kind")]
 
 
+Scaler = Literal["none", "minmax", "standard", "quantile"]
+
+
 class ModelConfig(Section):
     """A model family: the estimator, how it trains, and what is searched.
 
     ``missing`` says whether missing numbers are imputed, or passed on to a model that takes them.
+    ``population`` is how many trials are trained side by side, and ``mean_of`` of how many of the
+    best the mean is reported beside the winner. ``backend`` is Keras'.
     """
 
     name: Annotated[str, Field(pattern=r"^\w+$")]
     estimator: str
     training: str
     steps: Steps
-    scaler: Literal["none", "minmax", "standard", "quantile"]
+    scaler: Scaler
     missing: Literal["impute", "pass"] = "impute"
-    fixed: dict[str, Scalar] = Field(default_factory=dict)
+    backend: Literal["tensorflow", "jax"] | None = None
+    population: Count | Literal["auto"] = 1
+    mean_of: Annotated[int, Field(ge=0)] = 0
+    fixed: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     space: dict[str, Param] = Field(default_factory=dict)
     known_good: list[dict[str, Scalar]] = Field(default_factory=list)

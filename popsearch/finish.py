@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ class TestScores:
     ----------
     mean_mse
         Of the mean of the training and validation targets.
+    ensemble_n, ensemble_mse, ensemble_mae
+        Of the mean prediction of so many of the best trials, where the family asks for that.
     floor_mse
         Of what a perfect model would predict, where that is known.
     """
@@ -39,10 +41,15 @@ class TestScores:
     test_r2: float | None
     mean_mse: float
     floor_mse: float | None
+    ensemble_n: int | None = None
+    ensemble_mse: float | None = None
+    ensemble_mae: float | None = None
 
 
 def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -> TestScores | None:
     """Score the winner on the test rows: none where no trial is complete.
+
+    Where the family asks for it, the mean of the best trials is scored beside it.
 
     A winner that was scored before is not scored again, so that the same command given twice
     opens the test rows once.
@@ -60,11 +67,18 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
     known: dict[str, Any] | None = study.note("test")
     if known is not None and known["trial"] == best.number:
         return TestScores(**known)
+    top = study.top(max(1, plan.cfg.model.mean_of))  # the first one is the best
+    pipelines = []
+    for trial in top:
+        with _told(trial.number), np.errstate(all="ignore"), interrupts.allowed():
+            pipelines.append(plan.refit(trial.params, int(trial.scores["best_resource"])))
+    pipeline = pipelines[0]
+    X, y = plan.open_test()
     with _told(best.number), np.errstate(all="ignore"):
-        with interrupts.allowed():
-            pipeline = plan.refit(best.params, int(best.scores["best_resource"]))
-        X, y = plan.open_test()
-        residuals, variance = y - pipeline.predict(X), float(y.var())
+        predictions = np.array([fitted.predict(X) for fitted in pipelines])
+    residuals, variance = y - predictions[0], float(y.var())
+    of_all = y - predictions.mean(axis=0)
+    several = len(top) > 1
     scores = TestScores(
         trial=best.number,
         test_mse=mse(residuals),
@@ -72,10 +86,13 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
         test_r2=1 - mse(residuals) / variance if variance else None,
         mean_mse=mse(y - plan.table.y[plan.split.known].mean()),
         floor_mse=_floor(plan),
+        ensemble_n=len(top) if several else None,
+        ensemble_mse=mse(of_all) if several else None,
+        ensemble_mae=float(np.abs(of_all).mean()) if several else None,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
-        tracker.log_model(pipeline, X.head(EXAMPLE_ROWS), requirements())
+        tracker.log_model(pipeline, X.head(EXAMPLE_ROWS), requirements(plan.machine.packages))
     study.note("test", asdict(scores))
     return scores
 
@@ -94,9 +111,9 @@ def _told(number: int) -> Iterator[None]:
         ) from error
 
 
-def requirements() -> list[str]:
+def requirements(more: Sequence[str] = ()) -> list[str]:
     """Give what the stored model needs to be loaded, at the versions it was made with."""
-    names = ("scikit-learn", "skops", "numpy", "pandas", "pyarrow", "scipy")
+    names = ("scikit-learn", "skops", "numpy", "pandas", "pyarrow", "scipy", *more)
     return [f"{name}=={importlib.metadata.version(name)}" for name in names]
 
 

@@ -37,7 +37,7 @@ class Outcome:
     best_step
         The step (counted from 1) whose model the trial stands for, 0 before there is one.
     fit_s
-        Seconds of training and scoring, until this member ended.
+        Seconds of training and scoring; of those side by side an equal share.
     reason
         Why it failed, with ``trace`` for whoever mends it.
     warnings

@@ -12,8 +12,9 @@ from popsearch.data import Fold, Split, Table
 from popsearch.errors import ConfigError
 from popsearch.family import RowSteps, StageSteps
 from popsearch.folds import Folds
-from popsearch.models import Rows, Training, WayOfTraining
-from popsearch.space import Params, Space
+from popsearch.models import Machine, Rows, Training, WayOfTraining
+from popsearch.models.side_by_side import SideBySide
+from popsearch.space import SCALER, Params, Space
 from popsearch.splitting import grouping
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 METRIC = "val_mse"
+_NO_MATTER = {"known_good", "backend", "population", "mean_of"}  # to what a trial's score means
+GENERATIONS = 4  # of a population, at least: the later ones know how the earlier went
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Plan:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that makes two trials comparable."""
-        model = self.cfg.model.model_dump(exclude={"known_good"})
+        model = self.cfg.model.model_dump(exclude=_NO_MATTER)
         content = {
             "model": model,
             "data": self.table.fingerprint,
@@ -61,7 +64,7 @@ class Plan:
     @cached_property
     def folds(self) -> tuple[Rows, ...]:
         """Training and validation rows as the models see them: one fold, or several."""
-        return tuple(rows for _, rows in self._encoded)
+        return self._folds(self.cfg.model.scaler)
 
     @property
     def rows(self) -> Rows:
@@ -71,7 +74,7 @@ class Plan:
     @cached_property
     def warnings(self) -> list[str]:
         """What may make the scores other than they should be, one line each."""
-        transformer, rows = self._encoded[0]
+        transformer, rows = self._encoded(self.cfg.model.scaler)[0]
         remedy = grouping(self.cfg.split, self.cfg.data.group_by)
         return [
             *data.uneven(self.split, self.cfg.split),
@@ -129,12 +132,42 @@ class Plan:
             return len(steps.fractions)
         return -(-steps.budget // steps.every)
 
+    @cached_property
+    def machine(self) -> Machine:
+        """What the family trains on."""
+        return self.way.machine(self.cfg.model)
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds that this study has spent on compiling."""
+        return self.way.machine(self.cfg.model).compile_s - self.machine.compile_s
+
+    @cached_property
+    def population(self) -> int:
+        """How many trials are asked for and trained at once."""
+        asked = self.cfg.model.population
+        if asked != "auto":
+            return asked
+        at_once = self.way.n_side_by_side(self.cfg.model, self.rows.X_train.shape[1])
+        return max(1, min(at_once, self.cfg.n_trials // GENERATIONS))
+
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""
-        if len(self.folds) > 1:
-            return Folds(self.way, self.cfg.model, members, self.folds, self.patience)
+        alike: dict[str, list[int]] = {}
+        for member, params in enumerate(members):
+            alike.setdefault(self._scaler(params), []).append(member)
+        trainings = [
+            (self._train_on(scaler, [_estimators_own(members[m]) for m in places]), places)
+            for scaler, places in alike.items()
+        ]
+        return trainings[0][0] if len(trainings) == 1 else SideBySide(trainings)
+
+    def _train_on(self, scaler: str, members: list[Params]) -> Training:
+        folds = self._folds(scaler)
+        if len(folds) > 1:
+            return Folds(self.way, self.cfg.model, members, folds, self.patience)
         prunable = not isinstance(self.cfg.pruner, NoPruner)
-        return self.way(self.cfg.model, members, self.rows, prunable)
+        return self.way(self.cfg.model, members, folds[0], prunable)
 
     def refit(self, params: Params, resource: int) -> "Pipeline":
         """Give features and model as one pipeline, fitted on training and validation rows."""
@@ -142,9 +175,9 @@ class Plan:
 
         known = self.split.known
         X, y = self.seen.iloc[known], self.table.y[known]
-        transformer = self._transformer()
+        transformer = self._transformer(self._scaler(params))
         estimator = self.way.refit(
-            self.cfg.model, params, resource, transformer.fit_transform(X, y), y
+            self.cfg.model, _estimators_own(params), resource, transformer.fit_transform(X, y), y
         )
         return make_pipeline(transformer, estimator)
 
@@ -157,13 +190,21 @@ class Plan:
         """The columns of the table that the models see, (n_rows, n_columns)."""
         return self.table.X[self.feature_names]
 
-    @cached_property
-    def _encoded(self) -> "tuple[tuple[ColumnTransformer, Rows], ...]":
-        return tuple(self._encode(fold) for fold in self.split.folds)
+    def _folds(self, scaler: str) -> tuple[Rows, ...]:
+        return tuple(rows for _, rows in self._encoded(scaler))
 
-    def _encode(self, fold: Fold) -> "tuple[ColumnTransformer, Rows]":
+    def _encoded(self, scaler: str) -> "tuple[tuple[ColumnTransformer, Rows], ...]":
+        if scaler not in self._by_scaler:
+            self._by_scaler[scaler] = tuple(self._encode(f, scaler) for f in self.split.folds)
+        return self._by_scaler[scaler]
+
+    @cached_property
+    def _by_scaler(self) -> "dict[str, tuple[tuple[ColumnTransformer, Rows], ...]]":
+        return {}
+
+    def _encode(self, fold: Fold, scaler: str) -> "tuple[ColumnTransformer, Rows]":
         """Give the rows of a fold as the models see them; fitted on its training rows only."""
-        X, y, transformer = self.seen, self.table.y, self._transformer()
+        X, y, transformer = self.seen, self.table.y, self._transformer(scaler)
         rows = Rows(
             X_train=transformer.fit_transform(X.iloc[fold.train], y[fold.train]),
             y_train=y[fold.train],
@@ -172,9 +213,18 @@ class Plan:
         )
         return transformer, rows
 
-    def _transformer(self) -> "ColumnTransformer":
-        model, seed = self.cfg.model, self.cfg.split.seed
-        return features.build(self.cfg.features, self.table, model.scaler, model.missing, seed)
+    def _transformer(self, scaler: str) -> "ColumnTransformer":
+        cfg = self.cfg
+        return features.build(
+            cfg.features, self.table, scaler, cfg.model.missing, cfg.split.seed
+        )
+
+    def _scaler(self, params: Params) -> str:
+        return str(params.get(SCALER, self.cfg.model.scaler))
+
+
+def _estimators_own(params: Params) -> Params:
+    return {name: value for name, value in params.items() if name != SCALER}
 
 
 def prepare(cfg: Config) -> Plan:

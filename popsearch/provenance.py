@@ -45,6 +45,8 @@ def tags(plan: Plan, command: str) -> dict[str, str]:
             f"Repeat or continue it with:\n\n    {command}\n"
         ),
     }
+    if plan.machine.device:
+        found["popsearch.device"] = plan.machine.device
     if plan.warnings:
         found["popsearch.warnings"] = "\n".join(plan.warnings)
     if commit := git_commit():
@@ -54,7 +56,8 @@ def tags(plan: Plan, command: str) -> dict[str, str]:
 
 def texts(plan: Plan) -> dict[str, str]:
     """Give the files of a study's run: its whole configuration, and the packages it ran on."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    names = (*PACKAGES, *plan.machine.packages)
+    versions = {name: importlib.metadata.version(name) for name in names}
     versions["python"] = platform.python_version()
     return {
         "config.yaml": hide_secrets(OmegaConf.to_yaml(OmegaConf.create(plan.cfg.model_dump()))),
@@ -65,6 +68,7 @@ def texts(plan: Plan) -> dict[str, str]:
 def ending(result: "Result") -> tuple[dict[str, float], dict[str, str]]:
     """Give the metrics and tags of a study's run at its end."""
     names = ("val_mse", "val_mae", "test_mse", "test_mae", "test_r2", "mean_mse", "floor_mse")
+    names += ("ensemble_mse", "ensemble_mae", "compile_s")
     metrics = {name: getattr(result, name) for name in names}
     metrics |= {f"n_{state}": float(n) for state, n in result.n_trials.items()}
     metrics["duration_s"] = result.duration_s

@@ -113,11 +113,15 @@ def _table(result: "Result") -> Table:
     table.add_row("best step", f"{result.best_step} ({result.resource}={result.best_resource})")
     table.add_row("validation", _errors(result.val_mse, result.val_mae))
     table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}[/]")
+    if result.ensemble_n is not None:
+        errors = _errors(result.ensemble_mse, result.ensemble_mae)
+        table.add_row(f"mean of best {result.ensemble_n}", f"{errors} (test)")
     if result.mean_mse is not None:
         table.add_row("mean predictor", f"MSE {result.mean_mse:.2f}")
     if result.floor_mse is not None:
         table.add_row("floor", f"MSE {result.floor_mse:.2f}, which no model can beat on these rows")
-    table.add_row("time", duration(result.duration_s))
+    compiling = f", {duration(result.compile_s)} of it compiling" if result.compile_s else ""
+    table.add_row("time", duration(result.duration_s) + compiling)
     return table
 
 

@@ -41,6 +41,10 @@ class Result:
     test_r2: float | None
     mean_mse: float | None
     floor_mse: float | None
+    ensemble_n: int | None
+    ensemble_mse: float | None
+    ensemble_mae: float | None
+    compile_s: float
     mlflow_run_id: str | None
     duration_s: float
     warnings: list[str]
@@ -128,6 +132,10 @@ def _result(
         test_r2=test.test_r2 if test else None,
         mean_mse=test.mean_mse if test else None,
         floor_mse=test.floor_mse if test else None,
+        ensemble_n=test.ensemble_n if test else None,
+        ensemble_mse=test.ensemble_mse if test else None,
+        ensemble_mae=test.ensemble_mae if test else None,
+        compile_s=round(plan.compile_s, 3),
         mlflow_run_id=run_id or None,
         duration_s=round(duration_s, 3),
         warnings=plan.warnings,

@@ -10,6 +10,9 @@ from popsearch.section import Scalar
 
 Params = dict[str, Scalar]
 
+SCALER = "scaler"
+"""The one parameter that any family may search and that is not its estimator's: of the features."""
+
 
 @dataclass(frozen=True)
 class Space:

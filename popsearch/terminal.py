@@ -41,6 +41,8 @@ class Terminal:
         self._console.print(
             f"[bold]{plan.cfg.model.name}[/] on {escape(plan.table.about)}: {plan.about_rows}"
         )
+        if plan.machine.device:
+            self._console.print(Text(f"{'on':<12} {plan.machine.device}", "dim"))
         told = schema.summary(plan.cfg.features, plan.table, plan.cfg.model.missing)
         for label, text in told:
             self._console.print(Text(f"{label:<12} {text}", "dim"))
@@ -79,10 +81,9 @@ class Terminal:
         self._step = f"trial {number}"
         self._redraw()
 
-    def step_done(self, step: int, n_steps: int, val_mse: float) -> None:
-        """Show where the running trial stands."""
-        trial = self._step.split(",")[0]
-        self._step = f"{trial}, step {step}/{n_steps}: {val_mse:.2f}"
+    def step_done(self, number: int, step: int, n_steps: int, val_mse: float) -> None:
+        """Show where a running trial stands."""
+        self._step = f"trial {number}, step {step}/{n_steps}: {val_mse:.2f}"
         self._redraw()
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:

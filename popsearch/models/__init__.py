@@ -2,9 +2,9 @@
 
 from popsearch.family import ModelConfig
 from popsearch.models import estimator
-from popsearch.models.training import Rows, Scores, Training, WayOfTraining
+from popsearch.models.training import Machine, Rows, Scores, Training, WayOfTraining
 
-__all__ = ["Rows", "Scores", "Training", "WayOfTraining", "estimator", "way_of_training"]
+__all__ = ["Machine", "Rows", "Scores", "Training", "WayOfTraining", "estimator", "way_of_training"]
 
 
 def way_of_training(model: ModelConfig) -> type[WayOfTraining]:

@@ -3,12 +3,12 @@
 import importlib
 import inspect
 import pkgutil
-from typing import Any
+from typing import Any, get_args
 
 from popsearch.errors import ConfigError, did_you_mean
-from popsearch.family import CategoricalParam, ModelConfig, Param, StageSteps
+from popsearch.family import CategoricalParam, ModelConfig, Param, Scaler, StageSteps
 from popsearch.section import Scalar
-from popsearch.space import Params
+from popsearch.space import SCALER, Params
 
 
 def find(path: str, where: str) -> type[Any]:
@@ -37,11 +37,16 @@ def find(path: str, where: str) -> type[Any]:
 
 def build(model: ModelConfig, params: Params, **more: Scalar) -> Any:
     """Give the unfitted estimator with its fixed values and these parameters."""
-    return find(model.estimator, "model.estimator")(**{**model.fixed, **params, **more})
+    return find(model.estimator, "model.estimator")(**{**_own(model), **params, **more})
+
+
+def _own(model: ModelConfig) -> dict[str, Any]:
+    """Give what the configuration sets of the estimator in every trial."""
+    return {**model.fixed, **({"backend": model.backend} if model.backend else {})}
 
 
 def defaults(model: ModelConfig) -> dict[str, Scalar]:
-    """Give the estimator's own values of all its parameters.
+    """Give the estimator's own values of all its parameters, and the family's scaler.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def defaults(model: ModelConfig) -> dict[str, Scalar]:
         If there is no such estimator.
     """
     values: dict[str, Scalar] = _unfitted(model).get_params()
-    return values
+    return {**values, SCALER: model.scaler}
 
 
 def faults(model: ModelConfig) -> list[str]:
@@ -60,10 +65,16 @@ def faults(model: ModelConfig) -> list[str]:
     except ConfigError as error:
         return [*error.faults, *found]
     known = estimator.get_params()
-    given: dict[str, tuple[str, dict[str, Scalar]]] = {  # where -> parameter, values by key
+    given: dict[str, tuple[str, dict[str, Any]]] = {  # where -> parameter, values by key
         f"model.fixed.{name}": (name, {"": value}) for name, value in model.fixed.items()
     }
-    given |= {f"model.space.{name}": (name, _ends(param)) for name, param in model.space.items()}
+    if model.backend:
+        given["model.backend"] = ("backend", {})
+    given |= {
+        f"model.space.{name}": (name, _ends(param))
+        for name, param in model.space.items()
+        if name != SCALER
+    }
     if isinstance(model.steps, StageSteps):
         given["model.steps.param"] = (model.steps.param, {})
     for where, (name, values) in given.items():
@@ -79,7 +90,21 @@ def faults(model: ModelConfig) -> list[str]:
             f"model.missing=pass: {type(estimator).__name__} takes no missing numbers; "
             "give model.missing=impute"
         )
-    return found + _named_twice(model)
+    return found + _scaler_faults(model) + _named_twice(model)
+
+
+def _scaler_faults(model: ModelConfig) -> list[str]:
+    """Give what is wrong with the scalers, where they are searched."""
+    param, known = model.space.get(SCALER), get_args(Scaler)
+    if param is None:
+        return []
+    if not isinstance(param, CategoricalParam):
+        return [f"model.space.scaler.type must be categorical, but got {param.type}"]
+    return [
+        f"model.space.scaler.choices[{i}] must be one of {', '.join(known)}, but got {choice!r}"
+        for i, choice in enumerate(param.choices)
+        if choice not in known
+    ]
 
 
 def _unfitted(model: ModelConfig) -> Any:
@@ -114,7 +139,7 @@ def _training_faults(model: ModelConfig) -> list[str]:
         return list(error.faults)
     if inspect.isabstract(way) or getattr(way, "_is_protocol", False):
         return [f"{where}: is only what ways of training have in common; name one of them"]
-    needed = ("advance", "drop", "model", "refit", "steps_kind", "keeps_best")
+    needed = ("advance", "drop", "model", "refit", "steps_kind", "keeps_best", "machine")
     lacking = [name for name in needed if not hasattr(way, name)]
     if lacking:
         return [f"{where}: must be a way of training, but has no {', '.join(lacking)}"]

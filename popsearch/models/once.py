@@ -1,18 +1,18 @@
 """Models that are fitted once: their steps are rungs of rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from popsearch.family import ModelConfig, RowSteps
 from popsearch.models import estimator
-from popsearch.models.training import Rows, Scores, score
+from popsearch.models.training import OneByOne, Rows, Scores, StepsKind, score
 from popsearch.space import Params
 
 
-class FittedOnce:
+class FittedOnce(OneByOne):
     """A set of one, fitted anew at each step on a larger share of the training rows.
 
     The training rows are in random order, so the first n are a random sample. A rung on fewer
@@ -21,7 +21,7 @@ class FittedOnce:
     """
 
     keeps_best: ClassVar[bool] = False
-    steps_kind: ClassVar[Literal["rows", "stages"]] = "rows"
+    steps_kind: ClassVar[StepsKind] = "rows"
 
     def __init__(
         self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True

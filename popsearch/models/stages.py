@@ -8,7 +8,7 @@ without refitting: one ``fit`` per trial, whatever the number of steps.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from greenlet import greenlet
@@ -17,18 +17,18 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from popsearch.family import ModelConfig, StageSteps
 from popsearch.models import estimator
-from popsearch.models.training import Rows, Scores, score
+from popsearch.models.training import OneByOne, Rows, Scores, StepsKind, score
 from popsearch.space import Params
 
 
-class Stages(ABC):
+class Stages(OneByOne, ABC):
     """A set of one, grown by ``every`` stages a step up to ``budget``.
 
     A family of this kind is a subclass with ``_fit`` and ``_cut``.
     """
 
     keeps_best: ClassVar[bool] = True
-    steps_kind: ClassVar[Literal["rows", "stages"]] = "stages"
+    steps_kind: ClassVar[StepsKind] = "stages"
 
     settings: ClassVar[Params] = {}
     """What the estimator must be told so that it takes all stages that it is asked for."""

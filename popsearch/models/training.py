@@ -11,6 +11,9 @@ from popsearch.family import ModelConfig
 from popsearch.space import Params
 
 
+StepsKind = Literal["rows", "stages", "epochs"]
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """What a trial may see: matrices (n_rows, n_features) and targets (n_rows,)."""
@@ -44,9 +47,12 @@ class Training(Protocol):
     with is decided outside.
     """
 
-    keeps_best: ClassVar[bool]
-    """True where every step is a model of its own, so that the best one is kept; false where
-    an earlier step is only a cheaper look at the last."""
+    @property
+    def keeps_best(self) -> bool:
+        """True where every step is a model of its own, so that the best one is kept; false where
+        an earlier step is only a cheaper look at the last.
+        """
+        ...
 
     resources: Sequence[int]
     """What a member has used after each step: stages, trees, epochs, rows or folds."""
@@ -58,6 +64,28 @@ class Training(Protocol):
     def drop(self, members: Iterable[int]) -> None:
         """Stop training these: pruned, or done."""
         ...
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a family trains on.
+
+    Parameters
+    ----------
+    device
+        For people; empty where it is nothing but this computer's processor.
+    n_siblings
+        How many members it trains at the cost of little more than one, if they share a program.
+    compile_s
+        Seconds that this process has spent on compiling so far.
+    packages
+        What a stored model needs beside scikit-learn.
+    """
+
+    device: str = ""
+    n_siblings: int = 1
+    compile_s: float = 0.0
+    packages: tuple[str, ...] = ()
 
 
 class WayOfTraining(Training, Protocol):
@@ -76,15 +104,33 @@ class WayOfTraining(Training, Protocol):
         that decision can be left out.
     """
 
-    steps_kind: ClassVar[Literal["rows", "stages"]]
+    keeps_best: ClassVar[bool]
+
+    steps_kind: ClassVar[StepsKind]
     """The kind of steps, as ``model.steps.kind`` names it."""
 
     def __init__(
         self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True
     ) -> None: ...
 
+    structure: ClassVar[frozenset[str]]
+    """Parameters in which members must agree to be trained by one program."""
+
     def model(self, member: int, step: int) -> Any:
-        """Give the fitted model of a member as it was after a step (counted from 0)."""
+        """Give the fitted model of a member as it was after a step (counted from 0).
+
+        Where all steps are too large to be kept, only the best so far is there.
+        """
+        ...
+
+    @classmethod
+    def machine(cls, model: ModelConfig) -> Machine:
+        """Give what this family trains on."""
+        ...
+
+    @classmethod
+    def n_side_by_side(cls, model: ModelConfig, n_features: int) -> int:
+        """Give how many members are best trained at once."""
         ...
 
     @classmethod
@@ -121,3 +167,19 @@ def mse(residuals: ArrayLike) -> float:
     """Give the mean of the squares."""
     # Not a dot product: that wakes BLAS's threads, which then spin beside the model's own.
     return float(np.square(residuals).mean())
+
+
+class OneByOne:
+    """What the ways have in common that train a set of one, on this computer's processor."""
+
+    structure: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def machine(cls, model: ModelConfig) -> Machine:
+        """Give what this family trains on."""
+        return Machine()
+
+    @classmethod
+    def n_side_by_side(cls, model: ModelConfig, n_features: int) -> int:
+        """Give 1."""
+        return 1

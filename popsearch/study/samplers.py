@@ -1,8 +1,10 @@
 """Optuna's samplers, pruners and distributions, made from the configuration."""
 
+import contextlib
 import importlib.util
 import math
 import warnings
+from collections.abc import Iterator
 from typing import assert_never
 
 import numpy as np
@@ -90,6 +92,18 @@ def sampler(cfg: config.Sampler, space: Space, seed: int) -> optuna.samplers.Bas
                 return optuna.samplers.RandomSampler(seed=seed)
             case _:
                 assert_never(cfg)
+
+
+@contextlib.contextmanager
+def fixed(study: optuna.Study, params: Params) -> Iterator[None]:
+    """Let the study's sampler propose only what is not among these parameters."""
+    base = study.sampler
+    if params:
+        study.sampler = optuna.samplers.PartialFixedSampler(params, base)
+    try:
+        yield
+    finally:
+        study.sampler = base
 
 
 class Grid:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -74,6 +74,7 @@ class Study:
         self._grid = (
             samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
         )
+        self._running: dict[int, optuna.Trial] = {}
         for params in space.known_good:
             self._study.enqueue_trial(params, skip_if_exists=True)
 
@@ -83,27 +84,47 @@ class Study:
         """Give how many trials have ended and count: complete, pruned, or failed for good."""
         return sum(1 for t in self._trials() if _counts(t))
 
-    def ask(self) -> Asked:
-        """Give the next trial: one from the queue, or one that the sampler proposes."""
+    def ask(self, n: int = 1, n_siblings: int = 1, structure: Set[str] = frozenset()) -> list[Asked]:
+        """Give the next trials: from the queue, or such as the sampler proposes.
+
+        Parameters
+        ----------
+        n_siblings
+            How many of them in a row share the parameters of ``structure``: the first is proposed
+            as always, what the others may differ in is proposed for them.
+        """
+        asked: list[Asked] = []
+        for i in range(n):
+            shared = asked[i - i % n_siblings].params if i % n_siblings else {}
+            asked.append(self._ask({k: v for k, v in shared.items() if k in structure}))
+        return asked
+
+    def _ask(self, shared: Params) -> Asked:
         if self._grid is not None:
             self._queue_grid_point(self._grid)
-        trial = self._study.ask()
+        with samplers.fixed(self._study, shared):
+            trial = self._study.ask()
+            params = self._suggest_all(trial)
+        self._running[trial._trial_id] = trial
+        return Asked(trial._trial_id, trial.number, params)
+
+    def _suggest_all(self, trial: optuna.Trial) -> Params:
         if trial.user_attrs.get("worker") != self._worker:  # one from the queue
             trial.set_user_attr("worker", self._worker)
         params: Params = {}
         for name in self.space.active(params):
             params[name] = _suggest(trial, name, self.space.params[name])
-        self._running = trial
-        return Asked(trial._trial_id, trial.number, params)
+        return params
 
     def link(self, asked: Asked, run_id: str) -> None:
         """Store which tracking run belongs to a trial."""
         self._storage.set_trial_user_attr(asked.id, "mlflow_run_id", run_id)
 
-    def report(self, step: int, val_mse: float) -> bool:
-        """Store the running trial's score after a step (from 1); true means: prune it."""
-        self._running.report(val_mse, step)
-        return step < self._n_steps and self._running.should_prune()
+    def report(self, asked: Asked, step: int, val_mse: float) -> bool:
+        """Store a running trial's score after a step (from 1); true means: prune it."""
+        trial = self._running[asked.id]
+        trial.report(val_mse, step)
+        return step < self._n_steps and trial.should_prune()
 
     def tell(
         self, asked: Asked, state: State, scores: Mapping[str, float], reason: str = ""
@@ -123,6 +144,7 @@ class Study:
             self._storage.set_trial_user_attr(asked.id, "reason", reason)
         value = scores["val_mse"] if state == "complete" else None
         self._study.tell(asked.number, value, state=_STATES[state])
+        self._running.pop(asked.id, None)
 
     def n_points(self) -> float:
         """Give how many different trials there can be at all."""
@@ -149,8 +171,18 @@ class Study:
 
     def best(self) -> Asked | None:
         """Give the complete trial with the lowest validation MSE, none before there is one."""
+        done = (t for t in self._trials() if t.state == TrialState.COMPLETE)
+        best = min(done, key=lambda t: (t.value, t.number), default=None)
+        return _asked(best) if best else None
+
+    def top(self, n: int) -> list[Asked]:
+        """Give the n complete trials of different parameters with the lowest validation MSE."""
         done = [t for t in self._trials() if t.state == TrialState.COMPLETE]
-        return _asked(min(done, key=lambda t: (t.value, t.number))) if done else None
+        found: list[Asked] = []
+        for trial in sorted(done, key=lambda t: (t.value, t.number)):
+            if len(found) < n and all(trial.params != other.params for other in found):
+                found.append(_asked(trial))
+        return found
 
     def note(self, key: str, value: Any = None) -> Any:
         """Store a fact about the study; without a value, give the stored one."""
@@ -197,6 +229,7 @@ class Study:
                 attrs = {"retries": retries, "retry_of": asked.number}
                 self._study.enqueue_trial(trial.params, attrs)
         self._storage.set_trial_state_values(asked.id, TrialState.FAIL)
+        self._running.pop(asked.id, None)
 
     def _queue_grid_point(self, grid: samplers.Grid) -> None:
         trials = self._trials()

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from popsearch import process, sqlite
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
+
+
+@dataclass
+class _Sent:
+    """What MLflow has of an open run: not these parameters yet, so many points, since when."""
+
+    params: list[Any]
+    n_points: int
+    at: float
 
 
 class MlflowTracker(Tracker):
@@ -49,6 +59,7 @@ class MlflowTracker(Tracker):
         )
         self.page = f"#/experiments/{self._experiment_id}?workflowType=machine_learning"
         self._worker = process.identity()
+        self._open: dict[str, _Sent] = {}
 
     def open_study(self, study: StudyRecord) -> str:
         from mlflow.entities import Dataset, DatasetInput
@@ -89,12 +100,12 @@ class MlflowTracker(Tracker):
                 "popsearch.worker": self._worker,
             },
         ).info.run_id
-        self._unsent = [Param(key, str(value)) for key, value in params.items()]
-        self._n_sent, self._sent_at = 0, time.monotonic()
+        unsent = [Param(key, str(value)) for key, value in params.items()]
+        self._open[run_id] = _Sent(unsent, 0, time.monotonic())
         return run_id
 
     def step(self, run_id: str, outcome: Outcome) -> None:
-        if time.monotonic() - self._sent_at > FLUSH_S:
+        if time.monotonic() - self._open[run_id].at > FLUSH_S:
             self._send(run_id, outcome, {}, [])
 
     def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
@@ -111,6 +122,7 @@ class MlflowTracker(Tracker):
             self._client.log_text(run_id, outcome.trace, "traceback.txt")
         self._send(run_id, outcome, scores, tags)
         self._client.set_terminated(run_id, "FAILED" if outcome.state == "failed" else "FINISHED")
+        del self._open[run_id]
 
     def _send(
         self, run_id: str, outcome: Outcome, scores: Mapping[str, float], tags: list[Any]
@@ -118,25 +130,27 @@ class MlflowTracker(Tracker):
         """Write what was not sent yet; the tags go with the last batch."""
         from mlflow.entities import Metric
 
+        sent = self._open[run_id]
         now = int(time.time() * 1000)
         metrics = [
             Metric(f"curve/{key}", getattr(point, key), now, point.resource)
-            for point in outcome.curve[self._n_sent :]
+            for point in outcome.curve[sent.n_points :]
             for key in ("train_mse", "train_mae", "val_mse", "val_mae")
         ]
         metrics += [Metric(key, value, now, 0) for key, value in scores.items()]
-        params, self._unsent = self._unsent, []
+        params, sent.params = sent.params, []
         for i in range(0, max(len(metrics), 1), BATCH):
             last = i + BATCH >= len(metrics)
             self._client.log_batch(
                 run_id, metrics[i : i + BATCH], [] if i else params, tags if last else []
             )
-        self._n_sent, self._sent_at = len(outcome.curve), time.monotonic()
+        sent.n_points, sent.at = len(outcome.curve), time.monotonic()
 
     def close(self, run_id: str, reason: str) -> None:
         self._client.set_tag(run_id, "popsearch.state", "given back")
         self._client.set_tag(run_id, "popsearch.reason", reason)
         self._client.set_terminated(run_id, "KILLED")
+        self._open.pop(run_id, None)
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
         run = self._client.get_run(run_id)

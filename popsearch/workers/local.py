@@ -1,11 +1,11 @@
-"""Trials one after another, in this process."""
+"""Trials in this process, one after another or a population at once."""
 
 import gc
 from typing import Protocol
 
 from popsearch import trial
 from popsearch.interrupt import Interrupted, Interrupts
-from popsearch.models import Training
+from popsearch.models import Machine, Training, WayOfTraining
 from popsearch.outcome import Outcome, Point, State
 from popsearch.space import Params
 from popsearch.study import Asked, Study
@@ -18,8 +18,8 @@ class Watcher(Protocol):
     def trial_started(self, number: int) -> None:
         """Hear that a trial begins."""
 
-    def step_done(self, step: int, n_steps: int, val_mse: float) -> None:
-        """Hear that the running trial took a step."""
+    def step_done(self, number: int, step: int, n_steps: int, val_mse: float) -> None:
+        """Hear that a running trial took a step."""
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
         """Hear that a trial ended."""
@@ -35,6 +35,18 @@ class Trainer(Protocol):
     @property
     def n_steps(self) -> int:
         """The most steps that a trial takes."""
+
+    @property
+    def population(self) -> int:
+        """How many trials are asked for and trained at once."""
+
+    @property
+    def machine(self) -> Machine:
+        """What they train on."""
+
+    @property
+    def way(self) -> type[WayOfTraining]:
+        """How they train."""
 
     @property
     def val_variance(self) -> float:
@@ -76,64 +88,102 @@ def search(
     """
     gc.freeze()  # the libraries stay; walking through all they hold costs milliseconds a trial
     try:
-        while study.n_done() < n_trials:
+        while (left := n_trials - study.n_done()) > 0:
             interrupts.check()
-            _run_one(trainer, study, tracker, interrupts, watcher)
+            population = Population(trainer, study, tracker, interrupts, watcher)
+            population.run(int(min(trainer.population, left)))
     except Interrupted as stop:
         return stop.reason
     return "n_trials"
 
 
-def _run_one(
-    trainer: Trainer, study: Study, tracker: Tracker, interrupts: Interrupts, watcher: Watcher
-) -> None:
-    asked = study.ask()
-    run_id = tracker.start(asked.number, asked.params)
-    if run_id:
-        study.link(asked, run_id)
-    watcher.trial_started(asked.number)
-    if twin := study.twin(asked):
-        outcome = _copy(twin)
-    else:
+class Population:
+    """Trials that were asked for together, from the asking to the last one's end.
+
+    Parameters
+    ----------
+    trainer, study, tracker, interrupts, watcher
+        As ``search`` has them.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        study: Study,
+        tracker: Tracker,
+        interrupts: Interrupts,
+        watcher: Watcher,
+    ) -> None:
+        self._trainer, self._study, self._tracker = trainer, study, tracker
+        self._interrupts, self._watcher = interrupts, watcher
+        self._open: dict[int, tuple[Asked, str]] = {}  # by number: the trial and its run
+
+    def run(self, n: int) -> None:
+        """Ask for n trials and bring each to its end.
+
+        Raises
+        ------
+        Interrupted
+            If the search is to stop; trials that have not ended are queued again then.
+        """
+        trainer = self._trainer
+        for asked in self._study.ask(n, trainer.machine.n_siblings, trainer.way.structure):
+            run_id = self._tracker.start(asked.number, asked.params)
+            if run_id:
+                self._study.link(asked, run_id)
+            self._open[asked.number] = asked, run_id
+            self._watcher.trial_started(asked.number)
         try:
-            with interrupts.allowed():
-                outcome = _train(trainer, study, tracker, asked, run_id, interrupts, watcher)
+            while members := self._to_train():
+                with self._interrupts.allowed():
+                    self._train(members)
         except Interrupted as stop:
-            study.give_back(asked, f"stopped: {stop.reason}", died=False)
-            tracker.close(run_id, f"stopped: {stop.reason}")
+            for asked, run_id in self._open.values():
+                self._study.give_back(asked, f"stopped: {stop.reason}", died=False)
+                self._tracker.close(run_id, f"stopped: {stop.reason}")
             raise
-    scores = outcome.scores(trainer.val_variance)
-    # First the run, then the study: should the process die in between, the next one finds the
-    # run closed and tells the study (see recover), so that nothing is lost or done twice.
-    tracker.finish(run_id, outcome, scores)
-    study.tell(asked, outcome.state, scores, outcome.reason)
-    watcher.trial_ended(asked.number, outcome)
 
+    def _to_train(self) -> list[Asked]:
+        """Give one of each of the open trials that are alike; end those that have a twin."""
+        members: list[Asked] = []
+        for asked, _ in list(self._open.values()):
+            if twin := self._study.twin(asked):
+                self._end(asked, _copy(twin))
+            elif all(asked.params != other.params for other in members):
+                members.append(asked)
+        return members
 
-def _train(
-    trainer: Trainer,
-    study: Study,
-    tracker: Tracker,
-    asked: Asked,
-    run_id: str,
-    interrupts: Interrupts,
-    watcher: Watcher,
-) -> Outcome:
-    training = trainer.training([asked.params])
-    n_steps = len(training.resources)
-    # A step has the same number in every trial, also where the smaller rungs are left out.
-    skipped = trainer.n_steps - n_steps
+    def _train(self, members: list[Asked]) -> None:
+        training = self._trainer.training([asked.params for asked in members])
+        n_steps = len(training.resources)
+        # A step has the same number in every trial, also where the smaller rungs are left out.
+        skipped = self._trainer.n_steps - n_steps
 
-    def watch(_member: int, outcome: Outcome) -> bool:
-        step, best = len(outcome.curve), outcome.best
-        assert best is not None
-        with interrupts.held():
-            watcher.step_done(step, n_steps, outcome.curve[-1].val_mse)
-            tracker.step(run_id, outcome)
-            return study.report(skipped + step, best.val_mse)
+        def watch(member: int, outcome: Outcome) -> bool:
+            asked, run_id = self._open[members[member].number]
+            step, best = len(outcome.curve), outcome.best
+            assert best is not None
+            with self._interrupts.held():
+                self._watcher.step_done(asked.number, step, n_steps, outcome.curve[-1].val_mse)
+                self._tracker.step(run_id, outcome)
+                return self._study.report(asked, skipped + step, best.val_mse)
 
-    (outcome,) = trial.run(training, 1, watch, trainer.patience)
-    return outcome
+        def ended(member: int, outcome: Outcome) -> None:
+            with self._interrupts.held():
+                self._end(members[member], outcome)
+
+        trial.run(training, len(members), watch, ended, self._trainer.patience)
+
+    def _end(self, asked: Asked, outcome: Outcome) -> None:
+        """Write down how a trial ended."""
+        _, run_id = self._open[asked.number]
+        scores = outcome.scores(self._trainer.val_variance)
+        # First the run, then the study: should the process die in between, the next one finds the
+        # run closed and tells the study (see recover), so that nothing is lost or done twice.
+        self._tracker.finish(run_id, outcome, scores)
+        self._study.tell(asked, outcome.state, scores, outcome.reason)
+        del self._open[asked.number]
+        self._watcher.trial_ended(asked.number, outcome)
 
 
 def _copy(twin: Asked) -> Outcome:

@@ -1,0 +1,55 @@
+"""What two networks must have in common to be trained by one program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Activation = Literal["relu", "gelu", "silu"]
+Embedding = Literal["none", "periodic", "piecewise_linear"]
+
+N_FREQUENCIES = 8
+"""Sines and cosines for each number of a periodic embedding."""
+
+LANES = 16
+"""Widths are padded to a multiple of this: a vector register of floats, or half a GPU's tile."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The shape of a network.
+
+    Parameters
+    ----------
+    widths
+        Units of each hidden layer.
+    """
+
+    widths: tuple[int, ...]
+    activation: Activation
+    batch_norm: bool
+    embedding: Embedding
+
+    def padded(self) -> "Architecture":
+        """Give the shape that it is trained in.
+
+        Units that are added have weights of zero. Their outputs are zero then (relu, gelu and silu
+        keep it, so does BatchNorm), so their gradients are, and so they stay: no mask is needed.
+        """
+        return replace(self, widths=tuple(-(-width // LANES) * LANES for width in self.widths))
+
+
+def widths(
+    hidden_layer_sizes: Sequence[int] | None, depth: int, width: int, taper: float
+) -> tuple[int, ...]:
+    """Give the units of each hidden layer.
+
+    Parameters
+    ----------
+    hidden_layer_sizes
+        As they are; the others count where it is None.
+    taper
+        What each layer is wide beside the one before.
+    """
+    if hidden_layer_sizes is not None:
+        return tuple(int(n) for n in hidden_layer_sizes)
+    return tuple(max(1, round(width * taper**layer)) for layer in range(depth))
