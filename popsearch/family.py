@@ -1,8 +1,8 @@
 """The typed schema of ``conf/model``: a family, its search space and its steps."""
 
-from typing import Annotated, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from popsearch.section import Count, Scalar, Section
 
@@ -98,6 +98,12 @@ class StageSteps(Section):
 Steps = Annotated[Union[RowSteps, StageSteps], Field(discriminator="kind")]
 
 
+def _population(value: Any) -> Any:
+    if value == "auto" or (type(value) is int and value > 0):
+        return value
+    raise ValueError(f"must be auto or a whole number above 0, but got {value!r}")
+
+
 Scaler = Literal["none", "minmax", "standard", "quantile"]
 
 
@@ -116,7 +122,7 @@ class ModelConfig(Section):
     scaler: Scaler
     missing: Literal["impute", "pass"] = "impute"
     backend: Literal["tensorflow", "jax"] | None = None
-    population: Count | Literal["auto"] = 1
+    population: Annotated[int | Literal["auto"], PlainValidator(_population)] = 1
     mean_of: Annotated[int, Field(ge=0)] = 0
     fixed: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     space: dict[str, Param] = Field(default_factory=dict)

@@ -215,9 +215,7 @@ class Plan:
 
     def _transformer(self, scaler: str) -> "ColumnTransformer":
         cfg = self.cfg
-        return features.build(
-            cfg.features, self.table, scaler, cfg.model.missing, cfg.split.seed
-        )
+        return features.build(cfg.features, self.table, scaler, cfg.model.missing, cfg.split.seed)
 
     def _scaler(self, params: Params) -> str:
         return str(params.get(SCALER, self.cfg.model.scaler))

@@ -67,8 +67,8 @@ def texts(plan: Plan) -> dict[str, str]:
 
 def ending(result: "Result") -> tuple[dict[str, float], dict[str, str]]:
     """Give the metrics and tags of a study's run at its end."""
-    names = ("val_mse", "val_mae", "test_mse", "test_mae", "test_r2", "mean_mse", "floor_mse")
-    names += ("ensemble_mse", "ensemble_mae", "compile_s")
+    names = ["val_mse", "val_mae", "test_mse", "test_mae", "test_r2", "mean_mse", "floor_mse"]
+    names += ["ensemble_mse", "ensemble_mae", "compile_s"]
     metrics = {name: getattr(result, name) for name in names}
     metrics |= {f"n_{state}": float(n) for state, n in result.n_trials.items()}
     metrics["duration_s"] = result.duration_s

@@ -139,12 +139,14 @@ def _training_faults(model: ModelConfig) -> list[str]:
         return list(error.faults)
     if inspect.isabstract(way) or getattr(way, "_is_protocol", False):
         return [f"{where}: is only what ways of training have in common; name one of them"]
-    needed = ("advance", "drop", "model", "refit", "steps_kind", "keeps_best", "machine")
+    needed = ("advance", "drop", "model", "refit", "steps_kind", "keeps_best", "machine", "faults")
     lacking = [name for name in needed if not hasattr(way, name)]
     if lacking:
         return [f"{where}: must be a way of training, but has no {', '.join(lacking)}"]
     kind, came = way.steps_kind, model.steps.kind
-    return [f"model.steps.kind must be {kind} for {way.__name__}, but got {came}"] * (kind != came)
+    found = [f"model.steps.kind must be {kind} for {way.__name__}, but got {came}"]
+    found *= kind != came
+    return found + [str(fault) for fault in way.faults(model)]
 
 
 def _named_twice(model: ModelConfig) -> list[str]:

@@ -1,5 +1,6 @@
 """Networks: a whole population at once, those of one architecture in one program."""
 
+import importlib.util
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -7,15 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch.family import ModelConfig, StageSteps
+from popsearch.family import CategoricalParam, ModelConfig, StageSteps
 from popsearch.models import estimator
 from popsearch.models.training import Machine, Rows, Scores, StepsKind
 from popsearch.networks import backend, memory
+from popsearch.networks.architecture import read_widths
 from popsearch.networks.group import DeviceRows, Group, Snapshot
 from popsearch.networks.program import compiled
 from popsearch.networks.regressor import NetworkRegressor
 from popsearch.space import Params
-
 
 # A GPU trains many small networks in the time of one, a processor hardly; and the more are asked
 # for at once, the fewer of them know how the others went. By whether there is a GPU.
@@ -120,6 +121,33 @@ class Networks:
         return regressor
 
     @classmethod
+    def faults(cls, model: ModelConfig) -> list[str]:
+        """Give what of the configuration this way of training cannot do."""
+        chosen, found = _backend(model), []
+        if importlib.util.find_spec(chosen) is None:
+            found.append(
+                f"model.backend={chosen} is not installed; install it "
+                f"(pip install 'popsearch[{chosen}]') or leave model.backend=tensorflow"
+            )
+        sizes = "hidden_layer_sizes"
+        if model.fixed.get(sizes) is not None:
+            found += [
+                f"model.space.{name} would do nothing beside model.fixed.{sizes}, which gives all "
+                f"widths; remove one of them (~model.space.{name})"
+                for name in ("depth", "width", "taper")
+                if name in model.space
+            ]
+        param = model.space.get(sizes)
+        given = {f"model.fixed.{sizes}": model.fixed.get(sizes)}
+        if isinstance(param, CategoricalParam):
+            given |= {f"model.space.{sizes}.choices[{i}]": v for i, v in enumerate(param.choices)}
+        return found + [
+            f"{where} must be widths, as in [128,64,32] or 128-64-32, but got {value!r}"
+            for where, value in given.items()
+            if value is not None and not _are_widths(value)
+        ]
+
+    @classmethod
     def machine(cls, model: ModelConfig) -> Machine:
         """Give the device that Keras computes on; loads Keras."""
         chosen = _backend(model)
@@ -162,9 +190,7 @@ class Networks:
         """Give the members by what one program can train and the memory can hold."""
         alike: dict[Any, list[int]] = defaultdict(list)
         networks = [regressor.network() for regressor in self._regressors]
-        for member, (network, regressor) in enumerate(
-            zip(networks, self._regressors, strict=True)
-        ):
+        for member, (network, regressor) in enumerate(zip(networks, self._regressors, strict=True)):
             alike[network.program_key, regressor.scale_target].append(member)
         parts = []
         for (_, scale_target), members in alike.items():
@@ -187,6 +213,14 @@ class Networks:
 
 def _backend(model: ModelConfig) -> backend.Backend:
     return model.backend or "tensorflow"
+
+
+def _are_widths(value: Any) -> bool:
+    try:
+        sizes = read_widths(value)
+    except (TypeError, ValueError):
+        return False
+    return bool(sizes) and min(sizes) > 0
 
 
 class _Part:

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from popsearch.family import ModelConfig
 from popsearch.space import Params
 
-
 StepsKind = Literal["rows", "stages", "epochs"]
 
 
@@ -49,8 +48,9 @@ class Training(Protocol):
 
     @property
     def keeps_best(self) -> bool:
-        """True where every step is a model of its own, so that the best one is kept; false where
-        an earlier step is only a cheaper look at the last.
+        """Whether every step is a model of its own, so that the best one is kept.
+
+        It is not where an earlier step is only a cheaper look at the last.
         """
         ...
 
@@ -124,6 +124,11 @@ class WayOfTraining(Training, Protocol):
         ...
 
     @classmethod
+    def faults(cls, model: ModelConfig) -> list[str]:
+        """Give what of the configuration this way of training cannot do."""
+        ...
+
+    @classmethod
     def machine(cls, model: ModelConfig) -> Machine:
         """Give what this family trains on."""
         ...
@@ -173,6 +178,16 @@ class OneByOne:
     """What the ways have in common that train a set of one, on this computer's processor."""
 
     structure: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def faults(cls, model: ModelConfig) -> list[str]:
+        """Give what of the configuration this way of training cannot do."""
+        if model.population in (1, "auto"):
+            return []
+        return [
+            f"model.population must be 1 for {cls.__name__}, which trains one member at a time, "
+            f"but got {model.population}"
+        ]
 
     @classmethod
     def machine(cls, model: ModelConfig) -> Machine:

@@ -38,18 +38,18 @@ class Architecture:
         return replace(self, widths=tuple(-(-width // LANES) * LANES for width in self.widths))
 
 
-def widths(
-    hidden_layer_sizes: Sequence[int] | None, depth: int, width: int, taper: float
-) -> tuple[int, ...]:
-    """Give the units of each hidden layer.
+def read_widths(sizes: Sequence[int] | str) -> tuple[int, ...]:
+    """Give the units of each hidden layer, from a list of them or from 128-64-32.
 
-    Parameters
-    ----------
-    hidden_layer_sizes
-        As they are; the others count where it is None.
-    taper
-        What each layer is wide beside the one before.
+    Raises
+    ------
+    ValueError
+        If it is neither.
     """
-    if hidden_layer_sizes is not None:
-        return tuple(int(n) for n in hidden_layer_sizes)
+    parts = sizes.split("-") if isinstance(sizes, str) else sizes
+    return tuple(int(part) for part in parts)
+
+
+def widths(depth: int, width: int, taper: float) -> tuple[int, ...]:
+    """Give the units of each hidden layer, each ``taper`` times as wide as the one before."""
     return tuple(max(1, round(width * taper**layer)) for layer in range(depth))

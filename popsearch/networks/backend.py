@@ -1,6 +1,7 @@
 """What differs between Keras' backends: loading, compiling, gradients, the device."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -46,6 +47,8 @@ def use(backend: Backend) -> None:
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        # TensorFlow warns of functions that are compiled for many shapes, which is what is wanted.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         with _quiet():
             import keras  # noqa: F401
     loaded = loaded_backend()
@@ -66,14 +69,15 @@ def loaded_backend() -> str:
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give the function as one XLA program for each shape of its arguments."""
+    fast: Callable[..., Any]
     if loaded_backend() == "jax":
         import jax
 
-        fast: Callable[..., Any] = jax.jit(function)
-        return fast
-    import tensorflow as tf
+        fast = jax.jit(function)
+    else:
+        import tensorflow as tf
 
-    fast = tf.function(function, jit_compile=True, autograph=False)
+        fast = tf.function(function, jit_compile=True, autograph=False)
     return fast
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from popsearch.networks.architecture import N_FREQUENCIES, Embedding
 
-N_BINS = 16
+N_BINS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +79,7 @@ def piecewise_linear(x: Any, bins: Any) -> Any:
     """Give the bins' values of a batch, (n_rows, n_bins)."""
     from keras import ops
 
-    return ops.clip(
-        ops.take(x, bins["columns"], axis=1) * bins["scale"] + bins["shift"], 0.0, 1.0
-    )
+    return ops.clip(ops.take(x, bins["columns"], axis=1) * bins["scale"] + bins["shift"], 0.0, 1.0)
 
 
 def periodic(x: Any, columns: Any, frequencies: Any) -> Any:

@@ -16,7 +16,7 @@ from popsearch.networks.program import program
 from popsearch.networks.weights import Layers, cut, initial, stack, still
 
 ORDER_SEED = 777  # rows come in an order of their own in each epoch, the same for all networks
-N_SCORED = 10_000
+N_SEEN = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class DeviceRows:
     Parameters
     ----------
     tensors
-        ``X_train``, ``y_train``, ``X_val``, ``y_val`` and what the embeddings learned.
-    n_scored
+        Rows to train on and rows to score, and what the embeddings learned.
+    n_seen
         The first so many training rows are scored: they are in random order, and as many as there
         are validation rows tell as much.
     target_mean, target_scale
@@ -71,7 +71,7 @@ class DeviceRows:
 
     tensors: Any
     n_train: int
-    n_scored: int
+    n_seen: int
     n_val: int
     n_features: int
     bins: Bins
@@ -92,6 +92,8 @@ class DeviceRows:
         """Give the rows on the device; all that is learned is learned of the training rows."""
         from keras import ops
 
+        n_train, n_val = len(y_train), len(y_val)
+        n_seen = min(n_train, max(n_val, N_SEEN))
         bins, numbers = Bins.fit(X_train), embeddings.numbers(X_train)
         mean = float(y_train.mean()) if scale_target else 0.0
         scale = (float(y_train.std()) or 1.0) if scale_target else 1.0
@@ -102,8 +104,9 @@ class DeviceRows:
         tensors = {
             "X_train": put(X_train),
             "y_train": put((y_train - mean) / scale),
-            "X_val": put(X_val),
-            "y_val": put((y_val - mean) / scale),
+            "X_scored": put(np.concatenate([X_train[:n_seen], X_val])),
+            "y_scored": put((np.concatenate([y_train[:n_seen], y_val]) - mean) / scale),
+            "n_seen": ops.convert_to_tensor(np.int32(n_seen)),
             "fitted": {
                 "bins": {
                     "columns": ops.convert_to_tensor(bins.columns),
@@ -114,9 +117,7 @@ class DeviceRows:
             },
         }
         n_features = X_train.shape[1]
-        n_train, n_val = len(y_train), len(y_val)
-        n_scored = min(n_train, max(n_val, N_SCORED))
-        return cls(tensors, n_train, n_scored, n_val, n_features, bins, numbers, mean, scale)
+        return cls(tensors, n_train, n_seen, n_val, n_features, bins, numbers, mean, scale)
 
     def n_inputs(self, architecture: Architecture) -> int:
         """Give how many inputs the first layer has."""
@@ -184,13 +185,13 @@ class Group:
             self._settings,
             self._rows.tensors,
             ops.convert_to_tensor(order),
-            (self._rows.n_scored, self._rows.n_val) if scored else (0, 0),
+            scored,
         )
         self.epoch += 1
-        scale, n_train, n_val = self._rows.target_scale, self._rows.n_scored, self._rows.n_val
+        scale, n_train, n_val = self._rows.target_scale, self._rows.n_seen, self._rows.n_val
         units = np.array([scale**2 / n_train, scale / n_train, scale**2 / n_val, scale / n_val])
-        sums = np.stack([ops.convert_to_numpy(error) for error in errors])
-        found: NDArray[np.float64] = sums.astype(np.float64) * units[:, None]
+        sums = ops.convert_to_numpy(errors).astype(np.float64)
+        found: NDArray[np.float64] = sums * units[:, None]
         return found
 
     @property

@@ -23,7 +23,7 @@ COMPILE_FLOP = {"cpu": 1e11, "gpu": 1e13}
 def n_weights(architecture: Architecture, n_inputs: int) -> int:
     """Give how many weights a padded network has in its kernels."""
     sizes = (n_inputs, *architecture.padded().widths, 1)
-    return sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    return sum(a * b for a, b in itertools.pairwise(sizes))
 
 
 def member_mib(network: "Network", n_inputs: int) -> float:

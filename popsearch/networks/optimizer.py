@@ -47,10 +47,7 @@ def adamw(
         second = {k: v + (ops.square(slopes[k]) - v) * (1 - BETA_2) for k, v in second.items()}
         kept = {k: w * (1 - decay * rate) if k == "kernel" else w for k, w in own.items()}
         new_weights.append(
-            {
-                k: w - first[k] * size / (ops.sqrt(second[k]) + EPSILON)
-                for k, w in kept.items()
-            }
+            {k: w - first[k] * size / (ops.sqrt(second[k]) + EPSILON) for k, w in kept.items()}
         )
         firsts.append(first)
         seconds.append(second)

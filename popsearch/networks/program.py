@@ -56,7 +56,7 @@ class Program:
         settings: Any,
         rows: Any,
         order: Any,
-        n_scored: tuple[int, int],
+        scored: bool,
     ) -> tuple[Any, Any]:
         """Give the state after an epoch, and the errors of it.
 
@@ -67,40 +67,36 @@ class Program:
         settings
             What the members may differ in, each of shape (n_members, 1, 1).
         rows
-            ``X_train``, ``y_train``, ``X_val``, ``y_val``, ``fitted``.
+            ``X_train``, ``y_train``; ``X_scored``, ``y_scored``, of which the first ``n_seen`` are
+            training rows and the others validation rows; ``fitted``.
         order
             The training rows in batches one after the other, (n_steps * batch_size,).
-        n_scored
-            The first so many of the training rows and of the validation rows are scored.
+        scored
+            False saves the scoring; the errors are 0 then.
 
         Returns
         -------
-        The state and sums of squares and of absolute values of the residuals of the training and
-        validation rows, each (n_members,).
+        The state; sums of squares and of absolute values of the residuals, of the training rows
+        and then of the validation rows, (4, n_members).
         """
         n_steps = order.shape[0] // self._batch
-        shapes = (settings["learning_rate"].shape[0], *(rows[k].shape for k in ("X_train", "X_val")))
+        names = ("X_train", "X_scored")
+        shapes = (settings["learning_rate"].shape[0], *(tuple(rows[name].shape) for name in names))
         if shapes not in self._known:
             # A call without a step costs nothing but the compiler's time.
             started = time.perf_counter()
-            self._run(state, settings, rows, order, *_numbers(0, 0, 0))
+            self._run(state, settings, rows, order, *_numbers(0, 0))
             compiled.n += 1
             compiled.seconds += time.perf_counter() - started
             self._known.add(shapes)
+        n_blocks = -(-rows["X_scored"].shape[0] // self._block) if scored else 0
         after: tuple[Any, Any] = self._run(
-            state, settings, rows, order, *_numbers(n_steps, *n_scored)
+            state, settings, rows, order, *_numbers(n_steps, n_blocks)
         )
         return after
 
     def _epoch(
-        self,
-        state: Any,
-        settings: Any,
-        rows: Any,
-        order: Any,
-        n_steps: Any,
-        n_train: Any,
-        n_val: Any,
+        self, state: Any, settings: Any, rows: Any, order: Any, n_steps: Any, n_blocks: Any
     ) -> tuple[Any, Any]:
         from keras import ops
 
@@ -117,11 +113,8 @@ class Program:
         _, training = ops.while_loop(
             lambda i, _: i < n_steps, one, (ops.zeros((), "int32"), training)
         )
-        errors = (
-            *self._errors(training, rows["X_train"], rows["y_train"], rows["fitted"], n_train),
-            *self._errors(training, rows["X_val"], rows["y_val"], rows["fitted"], n_val),
-        )
-        return {**training, "best": _better(state["best"], training, errors[2])}, errors
+        errors = self._errors(training, rows, n_blocks)
+        return {**training, "best": _better(state["best"], training, errors[2], n_blocks)}, errors
 
     def _step(self, now: Any, settings: Any, x: Any, y: Any, fitted: Any) -> Any:
         """Give the state of training after one batch."""
@@ -154,38 +147,46 @@ class Program:
         )
         return {"weights": weights, "moving": moving, "moments": moments, "step": now["step"] + 1}
 
-    def _errors(self, now: Any, X: Any, y: Any, fitted: Any, n: Any) -> tuple[Any, Any]:
-        """Give sums of squares and absolute values of the first n residuals, each (n_members,)."""
+    def _errors(self, now: Any, rows: Any, n_blocks: Any) -> Any:
+        """Give what the residuals of the first blocks of rows sum up to, (4, n_members)."""
         from keras import ops
 
-        size = min(self._block, X.shape[0])
+        X, y = rows["X_scored"], rows["y_scored"]
+        n = X.shape[0]
+        size = min(self._block, n)
         places = ops.arange(size, dtype="int32")
 
-        def one(i: Any, squares: Any, absolutes: Any) -> tuple[Any, Any, Any]:
-            start = ops.minimum(i * size, X.shape[0] - size)  # the last may overlap the one before
-            rows = places + start
-            seen = ops.cast(ops.logical_and(rows >= i * size, rows < n), y.dtype)
+        def one(i: Any, sums: Any) -> tuple[Any, Any]:
+            start = ops.minimum(i * size, n - size)  # the last block overlaps the one before
             block = ops.slice(X, (start, 0), (size, X.shape[1]))
             prediction, _ = forward(
                 self._architecture,
                 now["weights"],
                 now["moving"],
                 block,
-                fitted,
+                rows["fitted"],
                 precision=self._precision,
             )
-            residuals = (prediction - ops.slice(y, (start,), (size,))) * seen
-            return (
-                i + 1,
-                squares + ops.sum(ops.square(residuals), axis=1),
-                absolutes + ops.sum(ops.absolute(residuals), axis=1),
+            residuals = prediction - ops.slice(y, (start,), (size,))
+            place = places + start
+            is_new, is_seen = place >= i * size, place < rows["n_seen"]
+            kinds = ops.stack(
+                [
+                    ops.logical_and(is_new, is_seen),
+                    ops.logical_and(is_new, ops.logical_not(is_seen)),
+                ]
             )
+            kinds = ops.cast(kinds, y.dtype)  # (2, n_rows)
+            both = [ops.square(residuals), ops.absolute(residuals)]
+            # Not a matrix product, whose precision may be lower.
+            found = [ops.sum(kinds[k] * values, axis=1) for k in (0, 1) for values in both]
+            return i + 1, sums + ops.stack(found)
 
-        zeros = ops.zeros_like(now["weights"][-1]["bias"][:, 0, 0])
-        _, squares, absolutes = ops.while_loop(
-            lambda i, *_: i * size < n, one, (ops.zeros((), "int32"), zeros, zeros)
+        zero = ops.zeros_like(now["weights"][-1]["bias"][:, 0, 0])
+        _, sums = ops.while_loop(
+            lambda i, _: i < n_blocks, one, (ops.zeros((), "int32"), ops.stack([zero] * 4))
         )
-        return squares, absolutes
+        return sums
 
 
 @functools.lru_cache(maxsize=N_PROGRAMS)
@@ -196,11 +197,11 @@ def program(
     return Program(architecture, batch_size, block, has_dropout, precision)
 
 
-def _better(best: Any, now: Any, squares: Any) -> Any:
+def _better(best: Any, now: Any, squares: Any, n_blocks: Any) -> Any:
     """Give the best state of each member, now that these are its squares in validation."""
     from keras import ops, tree
 
-    is_better = squares < best["squares"]
+    is_better = ops.logical_and(squares < best["squares"], n_blocks > 0)
 
     def choose(new: Any, old: Any) -> Any:
         return ops.where(ops.reshape(is_better, (-1, 1, 1)), new, old)

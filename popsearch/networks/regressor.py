@@ -12,7 +12,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from popsearch.networks import backend
-from popsearch.networks.architecture import Activation, Architecture, Embedding, widths
+from popsearch.networks.architecture import (
+    Activation,
+    Architecture,
+    Embedding,
+    read_widths,
+    widths,
+)
 from popsearch.networks.group import DeviceRows, Group, Network
 
 
@@ -155,15 +161,11 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def network(self) -> Network:
         """Give what a group of networks needs to know to train this one."""
-        sizes = self.hidden_layer_sizes
-        if isinstance(sizes, str):
-            sizes = [int(part) for part in sizes.split("-")]
+        given = self.hidden_layer_sizes
+        sizes = widths(self.depth, self.width, self.taper) if given is None else read_widths(given)
         return Network(
             architecture=Architecture(
-                widths(sizes, self.depth, self.width, self.taper),
-                self.activation,
-                bool(self.batch_norm),
-                self.embedding,
+                sizes, self.activation, bool(self.batch_norm), self.embedding
             ),
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

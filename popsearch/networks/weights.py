@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from popsearch.networks.architecture import N_FREQUENCIES, Architecture
 
 Layers = list[dict[str, NDArray[Any]]]
-"""Of one network: ``kernel`` (n_in, n_out), ``bias`` (n_out,), ... for each layer, the output last."""
+"""Of one network, by layer, the output last: ``kernel`` (n_in, n_out), ``bias`` (n_out,), ..."""
 
 
 def initial(

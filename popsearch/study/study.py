@@ -84,7 +84,9 @@ class Study:
         """Give how many trials have ended and count: complete, pruned, or failed for good."""
         return sum(1 for t in self._trials() if _counts(t))
 
-    def ask(self, n: int = 1, n_siblings: int = 1, structure: Set[str] = frozenset()) -> list[Asked]:
+    def ask(
+        self, n: int = 1, n_siblings: int = 1, structure: Set[str] = frozenset()
+    ) -> list[Asked]:
         """Give the next trials: from the queue, or such as the sampler proposes.
 
         Parameters

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
+from popsearch.tracking import model
 from popsearch.tracking.tracker import StudyRecord, Tracker
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class MlflowTracker(Tracker):
         sqlite.configure()
         # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         from mlflow import MlflowClient
@@ -179,21 +181,9 @@ class MlflowTracker(Tracker):
 
     def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
         import mlflow
-        import skops.io
-        from mlflow.models import infer_signature
 
-        # All of it was made here, from the user's own configuration; skops asks for the names.
-        trusted = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
         with _tracking_uri(self._uri), mlflow.start_run(run_id=self._parent), _quiet():
-            mlflow.sklearn.log_model(
-                pipeline,
-                name="model",
-                signature=infer_signature(example, pipeline.predict(example)),
-                input_example=example,
-                pip_requirements=packages,
-                serialization_format="skops",
-                skops_trusted_types=trusted,
-            )
+            model.log(pipeline, example, packages)
 
     def _open_runs(self) -> Iterator[Any]:
         token = None
@@ -228,7 +218,7 @@ def _tracking_uri(uri: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep MLflow's advice on models off the terminal."""
-    names = ("mlflow.models.model", "mlflow.utils.environment", "mlflow.sklearn")
+    names = ("mlflow.models", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.utils")
     loggers = [logging.getLogger(name) for name in names]
     old = [logger.level for logger in loggers]
     for logger in loggers:
