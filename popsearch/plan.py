@@ -157,7 +157,7 @@ class Plan:
         for member, params in enumerate(members):
             alike.setdefault(self._scaler(params), []).append(member)
         trainings = [
-            (self._train_on(scaler, [_estimators_own(members[m]) for m in places]), places)
+            (self._train_on(scaler, [members[place] for place in places]), places)
             for scaler, places in alike.items()
         ]
         return trainings[0][0] if len(trainings) == 1 else SideBySide(trainings)
@@ -177,7 +177,7 @@ class Plan:
         X, y = self.seen.iloc[known], self.table.y[known]
         transformer = self._transformer(self._scaler(params))
         estimator = self.way.refit(
-            self.cfg.model, _estimators_own(params), resource, transformer.fit_transform(X, y), y
+            self.cfg.model, params, resource, transformer.fit_transform(X, y), y
         )
         return make_pipeline(transformer, estimator)
 
@@ -219,10 +219,6 @@ class Plan:
 
     def _scaler(self, params: Params) -> str:
         return str(params.get(SCALER, self.cfg.model.scaler))
-
-
-def _estimators_own(params: Params) -> Params:
-    return {name: value for name, value in params.items() if name != SCALER}
 
 
 def prepare(cfg: Config) -> Plan:

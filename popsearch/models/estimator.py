@@ -36,8 +36,9 @@ def find(path: str, where: str) -> type[Any]:
 
 
 def build(model: ModelConfig, params: Params, **more: Scalar) -> Any:
-    """Give the unfitted estimator with its fixed values and these parameters."""
-    return find(model.estimator, "model.estimator")(**{**_own(model), **params, **more})
+    """Give the unfitted estimator with its fixed values and these parameters but the scaler."""
+    own = {name: value for name, value in params.items() if name != SCALER}
+    return find(model.estimator, "model.estimator")(**{**_own(model), **own, **more})
 
 
 def _own(model: ModelConfig) -> dict[str, Any]:

@@ -33,29 +33,35 @@ class Device:
     memory_mib: int
 
 
+def load(backend: Backend) -> None:
+    """Load Keras on this backend, where it is not loaded yet."""
+    if "keras" in sys.modules:
+        return
+    os.environ["KERAS_BACKEND"] = backend
+    # Take what is needed of a GPU, and leave the rest to others.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow warns of functions that are compiled for many shapes, which is what is wanted.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with _quiet():
+        import keras  # noqa: F401
+
+
 def use(backend: Backend) -> None:
-    """Load Keras on this backend.
+    """Load Keras on this backend, or see that it is loaded on it.
 
     Raises
     ------
     ConfigError
         If the process already has Keras on another one: that cannot be changed.
     """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = backend
-        # Take what is needed of a GPU, and leave the rest to others.
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        # TensorFlow warns of functions that are compiled for many shapes, which is what is wanted.
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        with _quiet():
-            import keras  # noqa: F401
+    load(backend)
     loaded = loaded_backend()
     if loaded != backend:
         raise ConfigError(
-            f"model.backend={backend}: Keras is loaded with {loaded} in this process, which cannot "
-            "be changed; give the command for each backend by itself"
+            f"backend={backend}: Keras is loaded with {loaded} in this process, which cannot "
+            "be changed; use each backend in a process of its own"
         )
 
 

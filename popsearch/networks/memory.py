@@ -38,10 +38,10 @@ def member_mib(network: "Network", n_inputs: int) -> float:
     return FLOAT_BYTES * (weights + 4 * max(network.batch_size, BLOCK) * outputs) / 2**20
 
 
-def n_side_by_side(network: "Network", n_features: int) -> int:
+def n_side_by_side(network: "Network", n_features: int, device: backend.Device) -> int:
     """Give how many networks like this one the device's memory holds, at least 1."""
     n_inputs = embeddings.most_inputs(network.architecture.embedding, n_features)
-    free = backend.device().memory_mib * SHARE
+    free = device.memory_mib * SHARE
     return max(1, int(free / member_mib(network, n_inputs)))
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -20,6 +20,8 @@ from popsearch.networks.architecture import (
     widths,
 )
 from popsearch.networks.group import DeviceRows, Group, Network
+
+BLOCK = 64  # rows that are predicted together
 
 
 class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -138,17 +140,22 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         from popsearch.networks import keras_model
 
         self._validate_params()
+        network = self.network()
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        _hold_in_float32(X=X, y=y)
         backend.use(self.backend)
         rows = DeviceRows.put(X, y, X[:1], y[:1], self.scale_target)
-        network = self.network()
         group = Group([network], rows)
-        for _ in range(self.epochs):
+        for _ in range(self.epochs - 1):
             group.advance(scored=False)
-        snapshot = group.snapshot(0, best=False)
-        if not all(np.isfinite(values).all() for own in snapshot.layers for values in own.values()):
-            raise FloatingPointError("diverged: the weights are no numbers; lower learning_rate")
-        self.model_ = keras_model.build(network, snapshot, rows)
+        errors = group.advance()
+        model = keras_model.build(network, group.snapshot(0, best=False), rows)
+        if not all(np.isfinite(values).all() for values in (errors, *model.get_weights())):
+            raise FloatingPointError(
+                "the training diverged: errors or weights are no numbers; lower learning_rate "
+                f"(it is {self.learning_rate:g})"
+            )
+        self.model_ = model
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -157,15 +164,16 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return keras_model.predict(self.model_, X)
+        _hold_in_float32(X=X)
+        # In whole blocks: the last digits hang on how many rows come with a row.
+        blocks = np.pad(X, ((0, -len(X) % BLOCK), (0, 0)))
+        return keras_model.predict(self.model_, blocks)[: len(X)]
 
     def network(self) -> Network:
         """Give what a group of networks needs to know to train this one."""
-        given = self.hidden_layer_sizes
-        sizes = widths(self.depth, self.width, self.taper) if given is None else read_widths(given)
         return Network(
             architecture=Architecture(
-                sizes, self.activation, bool(self.batch_norm), self.embedding
+                self._widths(), self.activation, bool(self.batch_norm), self.embedding
             ),
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -177,3 +185,25 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             seed=int(check_random_state(self.random_state).randint(2**31)),
             precision=self.precision,
         )
+
+    def _widths(self) -> tuple[int, ...]:
+        given = self.hidden_layer_sizes
+        if given is None:
+            return widths(self.depth, self.width, self.taper)
+        try:
+            sizes = read_widths(given)
+        except (TypeError, ValueError):
+            sizes = ()
+        if not sizes or min(sizes) < 1:
+            raise ValueError(
+                "The 'hidden_layer_sizes' parameter of NetworkRegressor must be widths, as in "
+                f"[128, 64, 32] or '128-64-32'. Got {given!r} instead."
+            )
+        return sizes
+
+
+def _hold_in_float32(**arrays: NDArray[np.float64]) -> None:
+    """Refuse numbers that are too large for float32, in scikit-learn's words."""
+    for name, values in arrays.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            assert_all_finite(values.astype(np.float32), input_name=name)
