@@ -24,3 +24,5 @@ bench:  ## figures for benchmarks/RESULTS.md, some minutes
 	uv run python benchmarks/steps.py
 	uv run python benchmarks/loading.py
 	uv run python benchmarks/artists.py
+	uv run python benchmarks/neural.py
+	uv run python benchmarks/neural_memory.py

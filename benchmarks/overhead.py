@@ -74,6 +74,7 @@ class TimedTrainer:
     def __init__(self, plan: Plan) -> None:
         self._plan, self.clock = plan, Clock()
         self.patience, self.n_steps = plan.patience, plan.n_steps
+        self.population, self.machine, self.way = plan.population, plan.machine, plan.way
         self.val_variance = plan.val_variance
 
     def training(self, members: list[Params]) -> Training:

@@ -28,6 +28,11 @@ space:
   l1_ratio: {type: float, low: 0.0, high: 1.0}
 """
 
+WIDTHS = (
+    "model=mlp ~model.space.depth ~model.space.width ~model.space.taper "
+    "model.fixed.hidden_layer_sizes"
+)
+
 BAD: list[tuple[str, list[str]]] = [
     # What Hydra cannot read.
     ("foo", ["'foo' must have the form KEY=VALUE, as in n_trials=50"]),
@@ -122,6 +127,41 @@ BAD: list[tuple[str, list[str]]] = [
     ("model=gbr model.space.alpha.when.param=los", ["los is not in model.space; did you mean los"]),
     ("model=gbr sampler=grid", ["sampler=grid cannot search conditional parameters"]),
     ("model=ridge model.known_good=[{alpa:1}]", ["known_good[0].alpa is not in model.space; did"]),
+    # Members side by side, and what is searched for every family.
+    (
+        "model=ridge +model.population=2",
+        ["model.population must be 1 for FittedOnce, which trains one member at a time, but got 2"],
+    ),
+    ("model=gbr +model.population=3", ["model.population must be 1 for GradientBoosting, which"]),
+    ("model=mlp model.population=none", ["model.population: must be auto or a whole number above"]),
+    ("model=mlp model.population=0", ["must be auto or a whole number above 0, but got 0"]),
+    ("model=mlp model.population=1.5", ["must be auto or a whole number above 0, but got 1.5"]),
+    ("model=ridge +model.mean_of=-1", ["model.mean_of must be at least 0, but got -1"]),
+    (
+        "model=ridge +model.space.scaler={type:categorical,choices:[minmax,robust,quantile]}",
+        ["choices[1] must be one of none, minmax, standard, quantile, but got 'robust'"],
+    ),
+    (
+        "model=ridge +model.space.scaler={type:float,low:0,high:1}",
+        ["model.space.scaler.type must be categorical, but got float"],
+    ),
+    ("model=ridge +model.fixed.scaler=minmax", ["model.fixed.scaler is not a parameter of Ridge"]),
+    # Networks.
+    ("model=mlp model.backend=torch", ["model.backend must be 'tensorflow' or 'jax', but got 'to"]),
+    ("model=ridge +model.backend=jax", ["model.backend is not a parameter of Ridge; choose from"]),
+    (
+        "model=mlp model.fixed.hidden_layer_sizes=[64,32] ~model.space.taper",
+        [
+            "model.space.depth would do nothing beside model.fixed.hidden_layer_sizes, which gives",
+            "model.space.width would do nothing beside model.fixed.hidden_layer_sizes, which gives",
+        ],
+    ),
+    (
+        f"{WIDTHS}=[64,0]",
+        ["sizes must be widths, as in [128,64,32] or 128-64-32, but got [64, 0]"],
+    ),
+    (f"{WIDTHS}=64-x", ["model.fixed.hidden_layer_sizes must be widths, as in [128,64,32] or"]),
+    (f"{WIDTHS}=[]", ["model.fixed.hidden_layer_sizes must be widths, as in [128,64,32] or"]),
     # Several kinds at once.
     (
         "model=gbr n_trials=0 data.rows=3 model.fixed.random_stat=3 split.val_size=1.2 "
@@ -210,6 +250,29 @@ def test_gp_without_torch_says_what_to_install(
     )
     (fault,) = faults_of("model=ridge", "sampler=gp", "data.rows=500")
     assert "sampler=gp needs PyTorch, which is not installed" in fault
+
+
+@pytest.mark.parametrize("value", ["1.5", "[1.5]", "[64,true]", "[null]", "128--64", "-64"])
+def test_widths_are_whole_numbers(value: str, faults_of: FaultsOf) -> None:
+    """Whatever else stands for the widths of a network is told in one line, not rounded."""
+    (fault,) = faults_of("data.rows=500", *f"{WIDTHS}={value}".split())
+    assert fault.startswith("model.fixed.hidden_layer_sizes")
+    assert "must be" in fault
+
+
+def test_a_backend_that_is_not_installed_is_told_with_what_to_install(
+    faults_of: FaultsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks are refused where the library that Keras is to compute with is missing."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "jax" else real(name, *a)
+    )
+    assert faults_of("model=mlp", "model.backend=jax", "data.rows=500") == [
+        "model.backend=jax is not installed; "
+        "install it (pip install 'popsearch[jax]') or leave model.backend=tensorflow"
+    ]
+    assert not faults_of("model=mlp", "data.rows=500")
 
 
 def test_a_file_that_is_no_database_is_not_written_over(faults_of: FaultsOf, workdir: Path) -> None:

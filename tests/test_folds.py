@@ -12,11 +12,11 @@ from sklearn.metrics import mean_squared_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from popsearch import trial
 from popsearch.folds import Folds
 from popsearch.models import Rows, Scores
 from popsearch.plan import prepare
 from popsearch.space import Params
+from scripted import train
 
 GBR = ["model.steps.budget=40", "model.steps.every=10", "model.steps.patience=null"]
 
@@ -65,7 +65,7 @@ def test_patience_counts_the_steps_without_a_better_score() -> None:
 def test_a_model_fitted_once_is_scored_as_scikit_learn_scores_it(compose: Any) -> None:
     """After each fold the errors are the means over the folds so far, by their rows."""
     plan = prepare(compose("model=ridge", "split=kfold", "split.n_splits=3", "data.rows=500"))
-    (outcome,) = trial.run(plan.training([{"alpha": 2.0}]), 1, lambda *_: False, plan.patience)
+    (outcome,) = train(plan.training([{"alpha": 2.0}]), 1, patience=plan.patience)
     X, y = plan.table.X, plan.table.y
     errors, sizes = [], []
     for point, fold in zip(outcome.curve, plan.split.folds, strict=True):
@@ -82,7 +82,7 @@ def test_stages_are_counted_on_the_mean_of_the_folds(compose: Any) -> None:
     """The number of stages for the refit is where the folds' curves are lowest on average."""
     plan = prepare(compose("model=gbr", "split=kfold", "split.n_splits=3", "data.rows=600", *GBR))
     params: Params = {"learning_rate": 0.4, "max_depth": 5}
-    (outcome,) = trial.run(plan.training([params]), 1, lambda *_: False, plan.patience)
+    (outcome,) = train(plan.training([params]), 1, patience=plan.patience)
     plain = GradientBoostingRegressor(n_estimators=40, random_state=777, **params)
     curves = []
     for fold, rows in zip(plan.split.folds, plan.folds, strict=True):
@@ -102,7 +102,7 @@ def test_a_fold_that_stands_still_follows_the_others(compose: Any) -> None:
     few = ["model.steps.budget=200", "model.steps.every=5", "model.steps.patience=3"]
     plan = prepare(compose("model=gbr", "split=kfold", "data.rows=300", *few))
     params: Params = {"learning_rate": 0.1, "max_depth": 4}
-    (outcome,) = trial.run(plan.training([params]), 1, lambda *_: False, plan.patience)
+    (outcome,) = train(plan.training([params]), 1, patience=plan.patience)
     plain = GradientBoostingRegressor(n_estimators=200, random_state=777, **params)
     curves, lengths = [], []
     for rows in plan.folds:
@@ -124,7 +124,7 @@ def test_patience_ends_a_fold_and_not_the_trial(compose: Any) -> None:
     few = ["model.steps.budget=200", "model.steps.every=10", "model.steps.patience=1"]
     plan = prepare(compose("model=gbr", "split=kfold", "data.rows=300", *few))
     params: Params = {"learning_rate": 0.5, "max_depth": 8}
-    (outcome,) = trial.run(plan.training([params]), 1, lambda *_: False, plan.patience)
+    (outcome,) = train(plan.training([params]), 1, patience=plan.patience)
     assert [point.resource for point in outcome.curve] == [1, 2, 3, 4, 5]
     assert max(point.refit for point in outcome.curve) < 100
 
@@ -148,7 +148,7 @@ def test_members_do_not_know_of_each_other() -> None:
 
 def test_a_member_that_diverges_in_a_fold_fails() -> None:
     """An error that is no number in one fold is not averaged away."""
-    outcomes = trial.run(written("3 2 nan", "3 2 1"), 2, lambda *_: False, None)
+    outcomes = train(written("3 2 nan", "3 2 1"), 2)
     assert [outcome.state for outcome in outcomes] == ["failed", "complete"]
     assert "diverged" in outcomes[0].reason
 

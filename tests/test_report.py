@@ -68,6 +68,17 @@ def test_the_table_holds_scores_and_what_to_compare_them_with() -> None:
     assert "not opened" in printed(report.show, result(**DONE))
 
 
+def test_the_mean_of_the_best_and_compiling_stand_in_the_table_where_there_are_any() -> None:
+    """The mean's errors are said to be of the test rows; compiling is part of the time."""
+    mean = {"ensemble_n": 5, "ensemble_mse": 2.75, "ensemble_mae": 1.25, "compile_s": 12.0}
+    shown = printed(report.show, result(**DONE, **TESTED, **mean))
+    assert "mean of best 5  MSE 2.75   MAE 1.250 (test)" in shown
+    assert "1 min 1 s, 12 s of it compiling" in shown
+    plain = printed(report.show, result(**DONE, **TESTED, compile_s=0.0))
+    assert "mean of best" not in plain
+    assert "compiling" not in plain
+
+
 def test_a_sweep_is_compared_by_validation() -> None:
     """Families stand in order of validation error, those without a winner last."""
     rows = [result(**{**DONE, "model": name, "val_mse": v}) for name, v in (("b", 3.0), ("a", 2.0))]

@@ -15,10 +15,9 @@ import mlflow.sklearn  # noqa: F401  imported here, so that the killed processes
 import pytest
 import sklearn.linear_model  # noqa: F401
 import skops.io  # noqa: F401
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from agreement import assert_agree
+from killing import killed_at
 from popsearch import data, run, sqlite
 from popsearch.plan import prepare
 
@@ -27,22 +26,8 @@ STRIDE = 6  # every sixth write; all of them are killed with POPSEARCH_KILL_ALL=
 
 
 def run_killed_at(write: int, cfg: Any, folder: Path) -> bool:
-    """Run in a process that kills itself before a database write; tell whether it did."""
-    pid = os.fork()
-    if pid == 0:
-        count = itertools.count(1)
-
-        def on_commit(_connection: Any) -> None:
-            if next(count) == write:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            event.listen(Engine, "commit", on_commit)
-            run.run(cfg, folder, "")
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    """Run a study in a process that dies before a database write; tell whether it did."""
+    return killed_at(write, lambda: run.run(cfg, folder, ""))
 
 
 def test_killed_before_any_write(compose: Any, workdir: Path) -> None:

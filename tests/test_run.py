@@ -284,7 +284,8 @@ def test_what_cannot_be_compared_is_another_study(other: str, compose: Any) -> N
 @pytest.mark.parametrize(
     "other",
     ["n_trials=9", "timeout=5", "sampler=random", "pruner=none", "tracking=none",
-     "storage.url=sqlite:///other.db", "model.known_good=[]"],
+     "storage.url=sqlite:///other.db", "model.known_good=[]", "+model.mean_of=3",
+     "+model.population=auto"],
 )  # fmt: skip
 def test_what_only_steers_the_search_is_the_same_study(
     other: str, compose: Any, workdir: Path

@@ -35,9 +35,9 @@ def run(study: Study, n: int) -> list[Asked]:
     """Take n trials to their end, each with a score of its own."""
     trials = []
     for _ in range(n):
-        asked = study.ask()
+        (asked,) = study.ask()
         for step in range(1, 4):
-            study.report(step, 100.0 - asked.number + 1 / step)
+            study.report(asked, step, 100.0 - asked.number + 1 / step)
         end(study, asked, 100.0 - asked.number)
         trials.append(asked)
     return trials
@@ -120,10 +120,10 @@ def test_a_grid_visits_every_point_once(compose: Any, workdir: Path) -> None:
 def test_a_twin_is_an_ended_trial_with_equal_parameters(compose: Any, workdir: Path) -> None:
     """Only a trial that ended, with exactly the same parameters, answers for another."""
     study = open_study(compose("model=ridge", "data.rows=500"))
-    first = study.ask()
+    (first,) = study.ask()
     assert study.twin(first) is None
     end(study, first, 3.0)
-    second = study.ask()
+    (second,) = study.ask()
     assert study.twin(second) is None
     again = Asked(second.id, second.number, dict(first.params))
     twin = study.twin(again)
@@ -136,10 +136,11 @@ def test_an_interrupted_trial_is_asked_again(compose: Any, workdir: Path) -> Non
     cfg = compose("model=ridge", "data.rows=500")
     study = open_study(cfg)
     run(study, 2)
-    asked = study.ask()
+    (asked,) = study.ask()
     study.give_back(asked, "stopped: Ctrl-C", died=False)
     assert study.n_done() == 2
-    assert open_study(cfg).ask().params == asked.params
+    (again,) = open_study(cfg).ask()
+    assert again.params == asked.params
 
 
 def test_a_trial_of_a_live_process_is_left_alone(compose: Any, workdir: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_trial_of_a_dead_process_is_found(compose: Any, workdir: Path) -> None
     """A running trial whose process is gone is found, given back once, and tried again."""
     cfg = compose("model=ridge", "data.rows=500")
     study = open_by_the_dead(cfg)
-    asked = study.ask()
+    (asked,) = study.ask()
     after = open_study(cfg)
     (left,) = after.left_behind()
     assert left.params == asked.params
@@ -179,7 +180,7 @@ def test_parameters_that_kill_are_given_up(compose: Any, workdir: Path) -> None:
 def run_until(study: Study, deadly: Params) -> bool:
     """End three trials, unless one of them has the deadly parameters: then die in it."""
     for _ in range(3):
-        asked = study.ask()
+        (asked,) = study.ask()
         if asked.params == deadly:
             return True
         end(study, asked)
@@ -193,7 +194,7 @@ def test_a_death_while_giving_back_queues_once(compose: Any, workdir: Path) -> N
     for i, (write, after) in enumerate(itertools.product(writes, (False, True))):
         name = f"study{i}"
         study = open_by_the_dead(cfg, name)
-        asked = study.ask()
+        (asked,) = study.ask()
         with pytest.raises(RuntimeError, match="killed"):
             kill_at(open_study(cfg, name), write, after, asked)
         last = open_study(cfg, name)
@@ -239,8 +240,8 @@ def test_reads_from_memory_are_what_the_database_holds(compose: Any, workdir: Pa
     cfg = compose("model=hist_gbr", "data.rows=500")
     study = open_study(cfg)
     run(study, 5)
-    running = study.ask()
-    study.report(1, 5.0)
+    (running,) = study.ask()
+    study.report(running, 1, 5.0)
     fresh = optuna.load_study(study_name="study", storage=cfg.storage.url).trials
     ours = study._storage.get_all_trials(study._study._study_id)
     assert len(fresh) == len(ours)

@@ -1,50 +1,12 @@
 """The loop over steps: what ends a member, and which step it stands for."""
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from popsearch import trial
-from popsearch.models import Scores
 from popsearch.outcome import Outcome
-
-
-class Scripted:
-    """A training whose validation errors are written down beforehand, a row per step."""
-
-    keeps_best: ClassVar[bool] = True
-
-    def __init__(self, val_mse: Sequence[Sequence[float]], raises_at: int | None = None) -> None:
-        self.resources = [10 * (i + 1) for i in range(len(val_mse))]
-        self._val, self._raises_at, self.step = val_mse, raises_at, 0
-        self.dropped: list[int] = []
-
-    def advance(self) -> Scores:
-        if self.step == self._raises_at:
-            raise ValueError("no solution")
-        val = np.array(self._val[self.step])
-        self.step += 1
-        stages = np.full(len(val), 10 * self.step)
-        return Scores(stages, val / 2, val / 4, val, val / 8)
-
-    def drop(self, members: Iterable[int]) -> None:
-        self.dropped += list(members)
-
-
-class Rungs(Scripted):
-    """The same, where earlier steps are only a cheaper look."""
-
-    keeps_best = False
-
-
-def go_on(member: int, outcome: Outcome) -> bool:
-    """Never prune."""
-    return False
-
+from scripted import Rungs, Scripted, train
 
 curves = st.lists(st.floats(0, 1e6), min_size=1, max_size=20)
 
@@ -52,7 +14,7 @@ curves = st.lists(st.floats(0, 1e6), min_size=1, max_size=20)
 @given(curves)
 def test_best_step_is_the_first_lowest(curve: list[float]) -> None:
     """The best step is where the validation error is lowest, the first of equals."""
-    (outcome,) = trial.run(Scripted([[v] for v in curve]), 1, go_on, None)
+    (outcome,) = train(Scripted([[v] for v in curve]), 1)
     assert outcome.state == "complete"
     assert outcome.best_step == int(np.argmin(curve)) + 1
     assert [p.val_mse for p in outcome.curve] == curve
@@ -61,14 +23,14 @@ def test_best_step_is_the_first_lowest(curve: list[float]) -> None:
 @given(curves)
 def test_rungs_stand_for_their_last_step(curve: list[float]) -> None:
     """Where steps are rungs of rows, the last one counts, however lucky an earlier one was."""
-    (outcome,) = trial.run(Rungs([[v] for v in curve]), 1, go_on, None)
+    (outcome,) = train(Rungs([[v] for v in curve]), 1)
     assert outcome.best_step == len(curve)
 
 
 @given(curves, st.integers(1, 5))
 def test_patience_ends_a_member(curve: list[float], patience: int) -> None:
     """A member ends as complete after `patience` steps without a better score."""
-    (outcome,) = trial.run(Scripted([[v] for v in curve]), 1, go_on, patience)
+    (outcome,) = train(Scripted([[v] for v in curve]), 1, patience=patience)
     taken = len(outcome.curve)
     assert outcome.state == "complete"
     assert taken - outcome.best_step <= patience
@@ -78,7 +40,7 @@ def test_patience_ends_a_member(curve: list[float], patience: int) -> None:
 def test_pruned_members_are_dropped_and_others_go_on() -> None:
     """What is pruned stops at that step; the rest of the set trains to its end."""
     training = Scripted([[5.0, 1.0], [5.0, 0.9], [5.0, 0.8]])
-    first, second = trial.run(training, 2, lambda m, o: m == 0 and len(o.curve) == 2, None)
+    first, second = train(training, 2, lambda m, o: m == 0 and len(o.curve) == 2)
     assert (first.state, len(first.curve)) == ("pruned", 2)
     assert (second.state, len(second.curve), second.best_step) == ("complete", 3, 3)
     assert training.dropped[0] == 0
@@ -88,7 +50,7 @@ def test_pruned_members_are_dropped_and_others_go_on() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_member_that_diverges_fails_alone(bad: float) -> None:
     """A score that is no number fails its member, with the reason; the others go on."""
-    failed, fine = trial.run(Scripted([[2.0, 2.0], [bad, 1.0], [1.0, 0.5]]), 2, go_on, None)
+    failed, fine = train(Scripted([[2.0, 2.0], [bad, 1.0], [1.0, 0.5]]), 2)
     assert failed.state == "failed"
     assert "diverged" in failed.reason
     assert fine.state == "complete"
@@ -97,7 +59,7 @@ def test_a_member_that_diverges_fails_alone(bad: float) -> None:
 
 def test_what_a_library_raises_fails_the_trial() -> None:
     """An exception in training is kept with its traceback, and what was reached before."""
-    (outcome,) = trial.run(Scripted([[3.0], [2.0]], raises_at=1), 1, go_on, None)
+    (outcome,) = train(Scripted([[3.0], [2.0]], raises_at=1), 1)
     assert (outcome.state, outcome.reason) == ("failed", "ValueError: no solution")
     assert "Traceback" in outcome.trace
     assert len(outcome.curve) == 1
