@@ -28,6 +28,7 @@ from popsearch.outcome import Outcome
 from popsearch.space import Params
 from popsearch.study import Study
 from popsearch.tracking import StudyRecord, open_tracker, runs
+from popsearch.tracking.runs import MlflowTracker
 from popsearch.workers import local
 from scripted import Scripted, train
 
@@ -215,13 +216,14 @@ def test_a_run_holds_its_own_curve_only(
     monkeypatch.setattr(runs, "FLUSH_S", flush_s)
 
     def curve(alpha: float) -> list[float]:
-        return [alpha + abs(step - alpha) / 100 for step in range(1, 9)]  # lowest at step alpha
+        # Lowest at step 7 - alpha, so that those end first that began last.
+        return [alpha + abs(step + alpha - 7) / 100 for step in range(1, 9)]
 
     cfg = compose(*RIDGE, "pruner=none")
     search(cfg, Trainer(6, curve, patience=1, n_steps=8), 6)
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     for i, run in enumerate(stored_runs(folder), start=1):
-        taken = curve(float(i))[: i + 1]  # one step without a better score ends it
+        taken = curve(float(i))[: 8 - i]  # one step without a better score ends it
         assert run.data.params == {"alpha": f"{i}.0"}
         for key, share in {"val_mse": 1, "val_mae": 8, "train_mse": 2, "train_mae": 4}.items():
             history = client.get_metric_history(run.info.run_id, f"curve/{key}")
@@ -236,6 +238,7 @@ def test_a_run_holds_its_own_curve_only(
         (("started", 1), 0),  # waits until the training begins
         ("training", 1),
         (("step", 2, 3), 1),  # the third member has reported its step, the fourth not yet
+        ("closing", 1),  # waits until run and study agree
         (("ended", 0), 1),
         (("ended", 2), 3),  # the fourth member took its last step too, but was not told
     ],
@@ -252,18 +255,23 @@ def test_a_stopped_population_is_queued_again_but_for_what_ended(
         if step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    first, listener = Trainer(4, curve, patience=1), Listener()
+    first, listener, finish = Trainer(4, curve, patience=1), Listener(), MlflowTracker.finish
     if moment == "training":
         first.before = stop
-    else:
+    elif moment != "closing":
         listener = Listener(moment, stop)
     cfg = compose(*RIDGE)
-    assert search(cfg, first, 4, listener) == "Ctrl-C"
+    with pytest.MonkeyPatch.context() as patch:
+        if moment == "closing":
+            patch.setattr(MlflowTracker, "finish", lambda *args: stop() or finish(*args))
+        assert search(cfg, first, 4, listener) == "Ctrl-C"
     ended = [1.0, 2.0, 3.0][:n_ended]
     states = {t.params["alpha"]: t for t in stored_trials()[:4]}
     for alpha, tried in states.items():
         assert tried.state.name == ("COMPLETE" if alpha in ended else "FAIL")
         assert tried.user_attrs.get("given_back", False) == (alpha not in ended)
+    if moment == ("step", 2, 3):
+        assert [*states[3.0].intermediate_values] == [1, 2, 3]
     statuses = ["FINISHED" if alpha in ended else "KILLED" for alpha in sorted(states)]
     assert [run.info.status for run in stored_runs(folder)] == statuses
     again = Trainer(4, curve)

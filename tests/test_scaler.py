@@ -33,7 +33,9 @@ FOUR: list[Params] = [
 class Several(FittedOnce):
     """A set of any size, each member by itself."""
 
-    def __init__(self, model: Any, members: Sequence[Params], rows: Any, prunable: bool = True):
+    def __init__(
+        self, model: Any, members: Sequence[Params], rows: Any, prunable: bool = True
+    ) -> None:
         self._each = [FittedOnce(model, [member], rows, prunable) for member in members]
         self.resources = self._each[0].resources
 

@@ -1,0 +1,27 @@
+"""The network tests on Keras' JAX backend, in a process of its own: Keras can have one backend."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FILES = ["test_network_training.py", "test_network_group.py"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is an extra")
+def test_networks_train_on_jax() -> None:
+    """All that holds of networks on TensorFlow holds on JAX."""
+    here = Path(__file__).parent
+    child = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES],
+        cwd=here,
+        env={**os.environ, "POPSEARCH_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    told = child.stdout[-10_000:] + child.stderr[-2_000:]
+    assert child.returncode == 0, told
+    assert "skipped" not in child.stdout, told
