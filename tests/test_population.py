@@ -115,7 +115,8 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with empty databases, whose tables take seconds to make."""
     folder = tmp_path_factory.mktemp("templates")
     sqlite.configure()
-    MlflowClient(f"sqlite:///{folder}/mlflow.db").create_experiment("demo")
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client.create_experiment("demo", artifact_location=str(folder / "artifacts"))
     optuna.storages.RDBStorage(f"sqlite:///{folder}/optuna.db")
     return folder
 
