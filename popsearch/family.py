@@ -98,6 +98,16 @@ class StageSteps(Section):
 Steps = Annotated[Union[RowSteps, StageSteps], Field(discriminator="kind")]
 
 
+def _fixed(value: Any) -> Any:
+    parts = value if isinstance(value, list) else [value]
+    if all(part is None or isinstance(part, bool | int | float | str) for part in parts):
+        return value
+    raise ValueError(
+        "must be a single value: a number, text, true, false or null; or a list of them, "
+        f"but got {value!r}"
+    )
+
+
 def _population(value: Any) -> Any:
     if value == "auto" or (type(value) is int and value > 0):
         return value
@@ -124,6 +134,8 @@ class ModelConfig(Section):
     backend: Literal["tensorflow", "jax"] | None = None
     population: Annotated[int | Literal["auto"], PlainValidator(_population)] = 1
     mean_of: Annotated[int, Field(ge=0)] = 0
-    fixed: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    fixed: dict[str, Annotated[Scalar | list[Scalar], PlainValidator(_fixed)]] = Field(
+        default_factory=dict
+    )
     space: dict[str, Param] = Field(default_factory=dict)
     known_good: list[dict[str, Scalar]] = Field(default_factory=list)

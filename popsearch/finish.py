@@ -25,6 +25,8 @@ class TestScores:
 
     Parameters
     ----------
+    trials
+        The winner, and those whose mean was scored beside it.
     mean_mse
         Of the mean of the training and validation targets.
     ensemble_n, ensemble_mse, ensemble_mae
@@ -35,7 +37,7 @@ class TestScores:
 
     __test__ = False  # not a test, whatever its name begins with
 
-    trial: int
+    trials: list[int]
     test_mse: float
     test_mae: float
     test_r2: float | None
@@ -51,7 +53,7 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
 
     Where the family asks for it, the mean of the best trials is scored beside it.
 
-    A winner that was scored before is not scored again, so that the same command given twice
+    What was scored before is not scored again, so that the same command given twice
     opens the test rows once.
 
     Raises
@@ -65,9 +67,9 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
     if best is None:
         return None
     known: dict[str, Any] | None = study.note("test")
-    if known is not None and known["trial"] == best.number:
-        return TestScores(**known)
     top = study.top(max(1, plan.cfg.model.mean_of))  # the first one is the best
+    if known is not None and known.get("trials") == [trial.number for trial in top]:
+        return TestScores(**known)
     pipelines = []
     for trial in top:
         with _told(trial.number), np.errstate(all="ignore"), interrupts.allowed():
@@ -80,7 +82,7 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
     of_all = y - predictions.mean(axis=0)
     several = len(top) > 1
     scores = TestScores(
-        trial=best.number,
+        trials=[trial.number for trial in top],
         test_mse=mse(residuals),
         test_mae=float(np.abs(residuals).mean()),
         test_r2=1 - mse(residuals) / variance if variance else None,

@@ -69,7 +69,7 @@ def test_the_mean_of_the_best_is_scored_beside_the_winner(
     assert scores.ensemble_mse == pytest.approx(mean_squared_error(y, mean), rel=1e-12)
     assert scores.ensemble_mae == pytest.approx(mean_absolute_error(y, mean), rel=1e-12)
     assert scores.test_mse == pytest.approx(mean_squared_error(y, refitted[0]), rel=1e-12)
-    assert scores.trial == 4  # alpha 1, the lower of the two
+    assert scores.trials[0] == 4  # alpha 1, the lower of the two
 
 
 @pytest.mark.parametrize("mean_of", [0, 1])

@@ -46,8 +46,15 @@ print(keras.config.backend())
 
 def small(**given: Any) -> NetworkRegressor:
     """An estimator that is fitted in moments."""
-    settings: dict[str, Any] = {"hidden_layer_sizes": [16, 8], "epochs": 3, "batch_size": 32}
-    return NetworkRegressor(**{**settings, "random_state": 0, "backend": BACKEND, **given})
+    settings: dict[str, Any] = {
+        "hidden_layer_sizes": [100, 50],
+        "activation": "silu",
+        "epochs": 3,
+        "batch_size": 32,
+        "random_state": 0,
+        "backend": BACKEND,
+    }
+    return NetworkRegressor(**{**settings, **given})
 
 
 @dataclass(frozen=True)
@@ -166,9 +173,9 @@ def test_saved_models_are_loaded_without_popsearch(
 @pytest.mark.parametrize(
     "given",
     [
-        {"hidden_layer_sizes": "16-8"},
-        {"hidden_layer_sizes": np.array([16, 8])},
-        {"hidden_layer_sizes": None, "depth": 2, "width": 16, "taper": 0.5},
+        {"hidden_layer_sizes": "100-50"},
+        {"hidden_layer_sizes": np.array([100, 50])},
+        {"hidden_layer_sizes": None, "depth": 2, "width": 100, "taper": 0.5},
     ],
     ids=["text", "array", "taper"],
 )
@@ -177,7 +184,7 @@ def test_widths_can_be_given_in_several_ways(
 ) -> None:
     """A list, a text, and depth, width and taper are the same network."""
     again = small(**given).fit(X, Y)
-    assert [len(w[-1]) for w in again.model_.get_weights()[::2]] == [16, 8, 1]
+    assert [len(w[-1]) for w in again.model_.get_weights()[::2]] == [100, 50, 1]
     np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
 
 

@@ -140,7 +140,8 @@ def _training_faults(model: ModelConfig) -> list[str]:
         return list(error.faults)
     if inspect.isabstract(way) or getattr(way, "_is_protocol", False):
         return [f"{where}: is only what ways of training have in common; name one of them"]
-    needed = ("advance", "drop", "model", "refit", "steps_kind", "keeps_best", "machine", "faults")
+    needed = ["advance", "drop", "model", "refit", "steps_kind", "keeps_best"]
+    needed += ["machine", "faults", "structure", "n_side_by_side"]
     lacking = [name for name in needed if not hasattr(way, name)]
     if lacking:
         return [f"{where}: must be a way of training, but has no {', '.join(lacking)}"]
@@ -152,7 +153,7 @@ def _training_faults(model: ModelConfig) -> list[str]:
 
 def _named_twice(model: ModelConfig) -> list[str]:
     """Give every parameter that two parts of the configuration would set."""
-    twice = [name for name in model.space if name in model.fixed]
+    twice = [name for name in model.space if model.fixed.get(name) is not None]
     found = [
         f"model.fixed.{name} is also in model.space; remove one of them (~model.fixed.{name})"
         for name in twice

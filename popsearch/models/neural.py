@@ -72,9 +72,9 @@ class Networks:
         """Give what of the configuration this way of training cannot do."""
         chosen, found = _backend(model), []
         if importlib.util.find_spec(chosen) is None:
+            extra = "popsearch[jax]" if chosen == "jax" else chosen
             found.append(
-                f"model.backend={chosen} is not installed; install it "
-                f"(pip install 'popsearch[{chosen}]') or leave model.backend=tensorflow"
+                f"model.backend={chosen} is not installed; install it (pip install '{extra}')"
             )
         sizes = "hidden_layer_sizes"
         if model.fixed.get(sizes) is not None:
@@ -91,7 +91,7 @@ class Networks:
         return found + [
             f"{where} must be widths, as in [128,64,32] or 128-64-32, but got {value!r}"
             for where, value in given.items()
-            if value is not None and not _are_widths(value)
+            if isinstance(value, str | list) and not _are_widths(value)
         ]
 
     @classmethod

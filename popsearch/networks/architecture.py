@@ -47,6 +47,8 @@ def read_widths(sizes: Sequence[int] | str) -> tuple[int, ...]:
         If it is neither.
     """
     parts = sizes.split("-") if isinstance(sizes, str) else sizes
+    if any(isinstance(part, bool | float) for part in parts):
+        raise ValueError(f"widths must be whole numbers, but got {sizes}")
     return tuple(int(part) for part in parts)
 
 

@@ -99,7 +99,9 @@ def fixed(study: optuna.Study, params: Params) -> Iterator[None]:
     """Let the study's sampler propose only what is not among these parameters."""
     base = study.sampler
     if params:
-        study.sampler = optuna.samplers.PartialFixedSampler(params, base)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.sampler = optuna.samplers.PartialFixedSampler(params, base)
     try:
         yield
     finally:

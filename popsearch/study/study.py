@@ -227,9 +227,11 @@ class Study:
             # Its state comes last: after a death between these writes the trial is found again.
             self._storage.set_trial_user_attr(asked.id, "given_back", True)
             queued = any(t.user_attrs.get("retry_of") == asked.number for t in self._trials())
-            if trial.params and not queued:
+            # One that was queued itself may have died before its parameters were taken up.
+            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            if params and not queued:
                 attrs = {"retries": retries, "retry_of": asked.number}
-                self._study.enqueue_trial(trial.params, attrs)
+                self._study.enqueue_trial(params, attrs)
         self._storage.set_trial_state_values(asked.id, TrialState.FAIL)
         self._running.pop(asked.id, None)
 
