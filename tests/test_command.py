@@ -269,8 +269,7 @@ def test_a_backend_that_is_not_installed_is_told_with_what_to_install(
         importlib.util, "find_spec", lambda name, *a: None if name == "jax" else real(name, *a)
     )
     assert faults_of("model=mlp", "model.backend=jax", "data.rows=500") == [
-        "model.backend=jax is not installed; "
-        "install it (pip install 'popsearch[jax]') or leave model.backend=tensorflow"
+        "model.backend=jax is not installed; install it (pip install 'popsearch[jax]')"
     ]
     assert not faults_of("model=mlp", "data.rows=500")
 
