@@ -180,17 +180,19 @@ class Group:
         from keras import ops
 
         order = row_order(self.epoch, self._rows.n_train)[: self._n_rows_taken]
-        self._state, errors = self._program(
+        state, errors = self._program(
             self._state,
             self._settings,
             self._rows.tensors,
             ops.convert_to_tensor(order),
             scored,
         )
+        # Read first: a backend may tell only here that the epoch failed, which can be tried again.
+        sums = ops.convert_to_numpy(errors).astype(np.float64)
+        self._state = state
         self.epoch += 1
         scale, n_train, n_val = self._rows.target_scale, self._rows.n_seen, self._rows.n_val
         units = np.array([scale**2 / n_train, scale / n_train, scale**2 / n_val, scale / n_val])
-        sums = ops.convert_to_numpy(errors).astype(np.float64)
         found: NDArray[np.float64] = sums * units[:, None]
         return found
 
