@@ -31,7 +31,7 @@ def build(network: Network, snapshot: Snapshot, rows: DeviceRows) -> "keras.Sequ
     match architecture.embedding:
         case "piecewise_linear":
             _add_bins(model, rows.n_features, rows.bins)
-        case "periodic":
+        case "periodic" if len(rows.numbers):
             frequencies = snapshot.layers[0]["frequencies"]
             model.add(_periodic(rows.n_features, rows.numbers, frequencies))
     *hidden, output = snapshot.layers
