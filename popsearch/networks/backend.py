@@ -44,7 +44,7 @@ def load(backend: Backend) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow warns of functions that are compiled for many shapes, which is what is wanted.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _quiet():
+    with quiet():
         import keras  # noqa: F401
 
 
@@ -128,7 +128,7 @@ def device() -> Device:
 def _tensorflow_gpu() -> Device | None:
     import tensorflow as tf
 
-    with _quiet():
+    with quiet():
         gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return None
@@ -159,8 +159,11 @@ def _nvidia_memory_mib() -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep what TensorFlow's C++ side says of itself off the terminal, unless it fails."""
+    if sys.stderr is None:  # closed by whoever started the process
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         old = os.dup(2)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHARE = 0.5  # of the device's memory that a population may take
 FLOAT_BYTES = 4
 BLOCK = 1024  # rows that are scored at once: their activations stay in a core's cache
-_SIZES = ("hidden_layer_sizes", "taper", "embedding", "batch_size")
+_SIZES = ("hidden_layer_sizes", "depth", "width", "taper", "embedding", "batch_size")
 # Operations that a device does in the time that a program takes to be compiled.
 COMPILE_FLOP = {"cpu": 1e11, "gpu": 1e13}
 

@@ -1,5 +1,6 @@
 """One network as a scikit-learn estimator."""
 
+import pickle
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -168,6 +169,20 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         # In whole blocks: the last digits hang on how many rows come with a row.
         blocks = np.pad(X, ((0, -len(X) % BLOCK), (0, 0)))
         return keras_model.predict(self.model_, blocks)[: len(X)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = {**super().__getstate__()}
+        if "model_" in state:
+            with backend.quiet():  # Keras loads TensorFlow for it, on any backend
+                state["model_"] = pickle.dumps(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "model_" in state:
+            backend.load(state["backend"])
+            with backend.quiet():
+                state = {**state, "model_": pickle.loads(state["model_"])}
+        super().__setstate__(state)
 
     def network(self) -> Network:
         """Give what a group of networks needs to know to train this one."""

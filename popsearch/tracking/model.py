@@ -46,10 +46,13 @@ def _log_network(pipeline: Any, own: dict[str, Any]) -> None:
     import mlflow
     import skops.io
 
+    from popsearch.networks import backend
+
     features = pipeline[:-1]
     with tempfile.TemporaryDirectory() as folder:
         files = {name: str(Path(folder) / name) for name in ("network.keras", "features.skops")}
-        pipeline[-1].model_.save(files["network.keras"])
+        with backend.quiet():  # Keras loads TensorFlow to save a model, on any backend
+            pipeline[-1].model_.save(files["network.keras"])
         skops.io.dump(features, files["features.skops"])
         mlflow.pyfunc.log_model(
             python_model=str(Path(__file__).with_name("stored_network.py")),
