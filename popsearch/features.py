@@ -12,6 +12,7 @@ from popsearch.errors import did_you_mean, setting
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
 
+N_QUANTILES = 1000
 N_FOLDS = 5  # of what is encoded by the target
 _WHY_NOT = {
     "text": "a text of its own in most rows",
@@ -21,7 +22,12 @@ _WHY_NOT = {
 
 
 def build(
-    cfg: FeaturesConfig, table: Table, scaler: str, missing: str, seed: int
+    cfg: FeaturesConfig,
+    table: Table,
+    scaler: str,
+    missing: str,
+    seed: int,
+    n_train: int | None = None,
 ) -> "ColumnTransformer":
     """Give an unfitted transformer from the table's columns to floats, (n_rows, n_features).
 
@@ -39,6 +45,8 @@ def build(
         missing category is one more category.
     seed
         Of the folds.
+    n_train
+        How many rows it will be fitted on; all of the table where it is None.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import MissingIndicator, SimpleImputer
@@ -58,7 +66,7 @@ def build(
         return EmptyAsZero() if any(table.columns[c].n_missing for c in names) else None
 
     def scale() -> Any:
-        return _scaler(scaler, seed)
+        return _scaler(scaler, seed, len(table.y) if n_train is None else n_train)
 
     def each(function: Any, **options: str) -> Any:
         return FunctionTransformer(function, kw_args=options, feature_names_out="one-to-one")
@@ -143,10 +151,8 @@ def _chain(*steps: Any) -> Any:
     return make_pipeline(*wanted)
 
 
-def _scaler(name: str, seed: int) -> Any:
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
-
-    from popsearch.encoders import Quantiles
+def _scaler(name: str, seed: int, n_train: int) -> Any:
+    from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 
     match name:
         case "minmax":
@@ -154,7 +160,11 @@ def _scaler(name: str, seed: int) -> Any:
         case "standard":
             return StandardScaler()
         case "quantile":
-            return Quantiles(output_distribution="normal", random_state=seed)
+            return QuantileTransformer(
+                n_quantiles=min(N_QUANTILES, n_train),  # it warns of more than rows
+                output_distribution="normal",
+                random_state=seed,
+            )
         case _:
             return None
 

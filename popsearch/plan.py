@@ -175,7 +175,7 @@ class Plan:
 
         known = self.split.known
         X, y = self.seen.iloc[known], self.table.y[known]
-        transformer = self._transformer(self._scaler(params))
+        transformer = self._transformer(self._scaler(params), len(known))
         estimator = self.way.refit(
             self.cfg.model, params, resource, transformer.fit_transform(X, y), y
         )
@@ -204,7 +204,8 @@ class Plan:
 
     def _encode(self, fold: Fold, scaler: str) -> "tuple[ColumnTransformer, Rows]":
         """Give the rows of a fold as the models see them; fitted on its training rows only."""
-        X, y, transformer = self.seen, self.table.y, self._transformer(scaler)
+        X, y = self.seen, self.table.y
+        transformer = self._transformer(scaler, len(fold.train))
         rows = Rows(
             X_train=transformer.fit_transform(X.iloc[fold.train], y[fold.train]),
             y_train=y[fold.train],
@@ -213,9 +214,9 @@ class Plan:
         )
         return transformer, rows
 
-    def _transformer(self, scaler: str) -> "ColumnTransformer":
-        cfg = self.cfg
-        return features.build(cfg.features, self.table, scaler, cfg.model.missing, cfg.split.seed)
+    def _transformer(self, scaler: str, n_train: int) -> "ColumnTransformer":
+        missing, seed = self.cfg.model.missing, self.cfg.split.seed
+        return features.build(self.cfg.features, self.table, scaler, missing, seed, n_train)
 
     def _scaler(self, params: Params) -> str:
         return str(params.get(SCALER, self.cfg.model.scaler))

@@ -1,7 +1,6 @@
 """Labels and dates as numbers: cross-fitted, and stored without pickle."""
 
 import datetime
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,14 +14,13 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
-from sklearn.preprocessing import QuantileTransformer, TargetEncoder
+from sklearn.preprocessing import TargetEncoder
 
 from popsearch.encoders import (
     CategoryMeans,
     DateParts,
     EmptyAsZero,
     LabelMeans,
-    Quantiles,
     categories,
 )
 
@@ -243,18 +241,6 @@ def test_parts_are_chosen_by_name() -> None:
     np.testing.assert_array_equal(DateParts(("month",)).fit_transform(dates), [[3], [4]])
     with pytest.raises(ValueError, match=r"parts must be of year, .*, but got minute"):
         DateParts(("minute",)).fit(dates)
-
-
-def test_quantiles_are_no_more_than_rows() -> None:
-    """No warning, the matrix of as many quantiles as rows, and the setting as it was."""
-    X = np.random.default_rng(0).normal(size=(30, 2))
-    transformer = Quantiles(n_quantiles=500, output_distribution="normal", random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = transformer.fit_transform(X)
-    expected = QuantileTransformer(n_quantiles=30, output_distribution="normal").fit_transform(X)
-    np.testing.assert_array_equal(found, expected)
-    assert transformer.get_params()["n_quantiles"] == 500
 
 
 def test_missing_categories_become_nan() -> None:

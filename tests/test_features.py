@@ -86,7 +86,7 @@ def fitted(
     cfg: FeaturesConfig, table: Table, scaler: str = "none", missing: str = "pass"
 ) -> tuple[ColumnTransformer, NDArray[np.float64], NDArray[np.float64]]:
     """Give the transformer fitted on the first rows, and what it makes of these and the others."""
-    transformer = features.build(cfg, table, scaler, missing, 7)
+    transformer = features.build(cfg, table, scaler, missing, 7, N_TRAIN)
     train = transformer.fit_transform(table.X.iloc[:N_TRAIN], table.y[:N_TRAIN])
     return transformer, train, transformer.transform(table.X.iloc[N_TRAIN:])
 
@@ -282,7 +282,7 @@ def test_columns_missing_in_all_training_rows_are_no_error(mixed: Table, scaler:
         head[name] = pd.Series(pd.NaT if name == "signed" else np.nan, head.index).astype(
             head[name].dtype
         )
-    transformer = features.build(asked(*names), mixed, scaler, "impute", 1)
+    transformer = features.build(asked(*names), mixed, scaler, "impute", 1, N_TRAIN)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         train = transformer.fit_transform(head, mixed.y[:N_TRAIN])

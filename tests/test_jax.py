@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-FILES = ["test_network_training.py", "test_network_group.py"]
+FILES = [
+    "test_network_training.py",
+    "test_network_group.py",
+    "test_network_regressor.py",
+    "test_stored_network.py",
+]
+ENV = {
+    "POPSEARCH_BACKEND": "jax",
+    "SCIPY_ARRAY_API": "1",  # else one of scikit-learn's checks is skipped
+}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is an extra")
@@ -18,7 +27,7 @@ def test_networks_train_on_jax() -> None:
     child = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES],
         cwd=here,
-        env={**os.environ, "POPSEARCH_BACKEND": "jax"},
+        env={**os.environ, **ENV},
         capture_output=True,
         text=True,
     )

@@ -6,7 +6,7 @@ arrays, lists and numbers, which skops stores without pickle.
 
 from popsearch.encoders.dates import DATE_PARTS, DateParts
 from popsearch.encoders.labels import LabelMeans
-from popsearch.encoders.plain import CategoryMeans, EmptyAsZero, Quantiles, categories
+from popsearch.encoders.plain import CategoryMeans, EmptyAsZero, categories
 
 __all__ = [
     "DATE_PARTS",
@@ -14,6 +14,5 @@ __all__ = [
     "DateParts",
     "EmptyAsZero",
     "LabelMeans",
-    "Quantiles",
     "categories",
 ]

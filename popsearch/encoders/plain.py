@@ -7,26 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.model_selection import KFold
-from sklearn.preprocessing import QuantileTransformer, TargetEncoder
+from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
 from popsearch.encoders import names
-
-
-class Quantiles(QuantileTransformer):  # type: ignore[misc]
-    """scikit-learn's transformer, with no more quantiles than there are rows."""
-
-    n_quantiles: int
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the quantiles."""
-        asked = self.n_quantiles
-        self.n_quantiles = min(asked, len(X))  # else it warns
-        try:
-            super().fit(X, y)
-        finally:
-            self.n_quantiles = asked
-        return self
 
 
 class CategoryMeans(TargetEncoder):  # type: ignore[misc]

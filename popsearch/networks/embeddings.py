@@ -24,29 +24,32 @@ class Bins:
     ----------
     columns
         The column that each bin is of, (n_bins,).
-    scale, shift
-        ``clip(x[columns] * scale + shift, 0, 1)`` are the values, (n_bins,).
+    edges, widths
+        ``clip((x[columns] - edges) / widths, 0, 1)`` are the values, (n_bins,). In this order
+        nothing is lost where the rows crowd far from 0.
     """
 
     columns: NDArray[np.int32]
-    scale: NDArray[np.float64]
-    shift: NDArray[np.float64]
+    edges: NDArray[np.float64]
+    widths: NDArray[np.float64]
 
     @classmethod
     def fit(cls, X: NDArray[np.float64]) -> "Bins":
         """Give bins between quantiles of the training rows, (n_rows, n_features)."""
-        columns, scales, shifts = [], [], []
+        columns, lower, widths = [], [], []
         for j, edges in enumerate(np.quantile(X, np.linspace(0, 1, N_BINS + 1), axis=0).T):
-            edges = np.unique(edges)
+            edges = np.unique(edges.astype(np.float32)).astype(np.float64)  # as the device has it
             if len(edges) < 2:  # a constant says nothing, but has its place
                 edges = np.array([edges[0], edges[0] + 1])
-            scale = 1 / np.diff(edges)
-            columns.append(np.full(len(scale), j))
-            scales.append(scale)
-            shifts.append(-edges[:-1] * scale)
-        return cls(
-            np.concatenate(columns).astype(np.int32), np.concatenate(scales), np.concatenate(shifts)
-        )
+            columns.append(np.full(len(edges) - 1, j, dtype=np.int32))
+            lower.append(edges[:-1])
+            widths.append(np.diff(edges))
+        return cls(np.concatenate(columns), np.concatenate(lower), np.concatenate(widths))
+
+    def arrays(self, dtype: str) -> dict[str, NDArray[Any]]:
+        """Give what ``piecewise_linear`` takes."""
+        edges, widths = self.edges.astype(dtype), self.widths.astype(dtype)
+        return {"columns": self.columns, "edges": edges, "widths": widths}
 
 
 def numbers(X: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -79,7 +82,8 @@ def piecewise_linear(x: Any, bins: Any) -> Any:
     """Give the bins' values of a batch, (n_rows, n_bins)."""
     from keras import ops
 
-    return ops.clip(ops.take(x, bins["columns"], axis=1) * bins["scale"] + bins["shift"], 0.0, 1.0)
+    above = ops.take(x, bins["columns"], axis=1) - bins["edges"]
+    return ops.clip(above / bins["widths"], 0.0, 1.0)
 
 
 def periodic(x: Any, columns: Any, frequencies: Any) -> Any:
@@ -95,5 +99,6 @@ def periodic(x: Any, columns: Any, frequencies: Any) -> Any:
     chosen = ops.take(x, columns, axis=1)[None, :, :, None]
     angles = (2 * math.pi) * chosen * frequencies[:, None]
     waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
-    shape = ops.shape(waves)
-    return ops.reshape(waves, (shape[0], shape[1], shape[2] * shape[3]))
+    n_members, n_numbers, n_frequencies = frequencies.shape
+    n_rows = -1 if x.shape[0] is None else x.shape[0]  # a Keras model takes any number
+    return ops.reshape(waves, (n_members, n_rows, n_numbers * 2 * n_frequencies))

@@ -109,9 +109,7 @@ class DeviceRows:
             "n_seen": ops.convert_to_tensor(np.int32(n_seen)),
             "fitted": {
                 "bins": {
-                    "columns": ops.convert_to_tensor(bins.columns),
-                    "scale": put(bins.scale),
-                    "shift": put(bins.shift),
+                    key: ops.convert_to_tensor(values) for key, values in bins.arrays(dtype).items()
                 },
                 "numbers": ops.convert_to_tensor(numbers),
             },

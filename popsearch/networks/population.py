@@ -56,6 +56,7 @@ class Population:
                 continue
             try:
                 errors[:, part.members] = part.train(epoch)
+                errors[:, list(self._gone)] = np.nan  # trained on only because it is cheaper
             except Exception as error:
                 if not backend.is_out_of_memory(error) or len(part.members) == 1:
                     raise
@@ -73,10 +74,12 @@ class Population:
         """Train these no further; what they were at their best is kept."""
         dropped = {*members}
         for part in self._parts:
+            for member in part.live & dropped:
+                self._gone[member] = part.best(member)
             part.live -= dropped
             left = self._resources[-1] - part.group.epoch
             if part.live and memory.pays(part.group, len(part.members) - len(part.live), left):
-                self._gone |= part.compact()
+                part.compact()
 
     def model(self, member: int, step: int) -> "NetworkRegressor":
         """Give the fitted network of a member at its best step so far: no other is kept."""
@@ -86,11 +89,8 @@ class Population:
             best = self._best_steps[member]
             raise LookupError(f"member {member} is kept as it was at step {best}, not at {step}")
         regressor = self._regressors[member]
-        snapshot = self._gone.get(member)
-        for part in self._parts:
-            if member in part.members:
-                snapshot = part.group.snapshot(part.members.index(member), best=True)
-        assert snapshot is not None
+        if (snapshot := self._gone.get(member)) is None:
+            snapshot = next(part.best(member) for part in self._parts if member in part.members)
         rows = self._put(regressor.scale_target)
         regressor.model_ = keras_model.build(regressor.network(), snapshot, rows)
         regressor.n_features_in_ = rows.n_features
@@ -147,14 +147,12 @@ class _Part:
         second.live &= self.live
         return [first, second]
 
-    def compact(self) -> dict[int, Snapshot]:
-        """Go on with the live members only, and give what the others were at their best."""
+    def best(self, member: int) -> Snapshot:
+        """Give what a member was at its best."""
+        return self.group.snapshot(self.members.index(member), best=True)
+
+    def compact(self) -> None:
+        """Go on with the live members only."""
         places = [place for place, member in enumerate(self.members) if member in self.live]
-        gone = {
-            member: self.group.snapshot(place, best=True)
-            for place, member in enumerate(self.members)
-            if member not in self.live
-        }
         self.group.keep(places)
         self.members = [self.members[place] for place in places]
-        return gone
