@@ -111,7 +111,8 @@ def _fixed(value: Any) -> Any:
 def _population(value: Any) -> Any:
     if value == "auto" or (type(value) is int and value > 0):
         return value
-    raise ValueError(f"must be auto or a whole number above 0, but got {value!r}")
+    came = "null" if value is None else repr(value)
+    raise ValueError(f"must be auto or a whole number above 0, but got {came}")
 
 
 Scaler = Literal["none", "minmax", "standard", "quantile"]

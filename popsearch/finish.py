@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from popsearch.errors import RefitError
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models.training import mse
 from popsearch.plan import Plan
-from popsearch.study import Study
+from popsearch.study import Asked, Study
 from popsearch.tracking import Tracker
 
 EXAMPLE_ROWS = 5
@@ -48,10 +48,17 @@ class TestScores:
     ensemble_mae: float | None = None
 
 
-def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -> TestScores | None:
+def finish(
+    plan: Plan,
+    study: Study,
+    tracker: Tracker,
+    interrupts: Interrupts,
+    complain: Callable[[RefitError], None],
+) -> TestScores | None:
     """Score the winner on the test rows: none where no trial is complete.
 
-    Where the family asks for it, the mean of the best trials is scored beside it.
+    Where the family asks for it, the mean of the best trials is scored beside it: of those that
+    can be refitted, and ``complain`` hears of the others.
 
     What was scored before is not scored again, so that the same command given twice
     opens the test rows once.
@@ -70,17 +77,18 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
     top = study.top(max(1, plan.cfg.model.mean_of))  # the first one is the best
     if known is not None and known.get("trials") == [trial.number for trial in top]:
         return TestScores(**known)
-    pipelines = []
+    fitted = []
     for trial in top:
-        with _told(trial.number), np.errstate(all="ignore"), interrupts.allowed():
-            pipelines.append(plan.refit(trial.params, int(trial.scores["best_resource"])))
-    pipeline = pipelines[0]
+        with _told(trial, best, complain), np.errstate(all="ignore"), interrupts.allowed():
+            fitted.append((trial, plan.refit(trial.params, int(trial.scores["best_resource"]))))
     X, y = plan.open_test()
-    with _told(best.number), np.errstate(all="ignore"):
-        predictions = np.array([fitted.predict(X) for fitted in pipelines])
+    predictions = []
+    for trial, pipeline in fitted:
+        with _told(trial, best, complain), np.errstate(all="ignore"):
+            predictions.append(pipeline.predict(X))
     residuals, variance = y - predictions[0], float(y.var())
-    of_all = y - predictions.mean(axis=0)
-    several = len(top) > 1
+    of_all = y - np.mean(predictions, axis=0)
+    several = len(predictions) > 1
     scores = TestScores(
         trials=[trial.number for trial in top],
         test_mse=mse(residuals),
@@ -88,29 +96,34 @@ def finish(plan: Plan, study: Study, tracker: Tracker, interrupts: Interrupts) -
         test_r2=1 - mse(residuals) / variance if variance else None,
         mean_mse=mse(y - plan.table.y[plan.split.known].mean()),
         floor_mse=_floor(plan),
-        ensemble_n=len(top) if several else None,
+        ensemble_n=len(predictions) if several else None,
         ensemble_mse=mse(of_all) if several else None,
         ensemble_mae=float(np.abs(of_all).mean()) if several else None,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
-        tracker.log_model(pipeline, X.head(EXAMPLE_ROWS), requirements(plan.machine.packages))
+        _, winner = fitted[0]
+        tracker.log_model(winner, X.head(EXAMPLE_ROWS), requirements(plan.machine.packages))
     study.note("test", asdict(scores))
     return scores
 
 
 @contextlib.contextmanager
-def _told(number: int) -> Iterator[None]:
+def _told(trial: Asked, best: Asked, complain: Callable[[RefitError], None]) -> Iterator[None]:
+    """Raise what a library raises of the best trial; of another one only complain."""
     try:
         yield
     except Interrupted:
         raise
     except Exception as error:  # whatever a library raises; the search itself is done
-        reason = " ".join(str(error).split())[:200]
-        raise RefitError(
-            f"trial {number}, the best, cannot be refitted and tested: {type(error).__name__}: "
-            f"{reason}; its validation score stands"
-        ) from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        where, rest = f"trial {trial.number}", "the mean of the best is without it"
+        if trial.number == best.number:
+            where, rest = f"{where}, the best,", "its validation score stands"
+        told = RefitError(f"{where} cannot be refitted and tested: {reason}; {rest}")
+        if trial.number == best.number:
+            raise told from error
+        complain(told)
 
 
 def requirements(more: Sequence[str] = ()) -> list[str]:

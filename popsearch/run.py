@@ -88,7 +88,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             interrupts.lift_time_limit()
             try:
                 with terminal.finishing():
-                    scores = finish(plan, study, tracker, interrupts)
+                    scores = finish(plan, study, tracker, interrupts, terminal.complain)
             except Interrupted as stop:
                 stopped_by = stop.reason
             except RefitError as error:

@@ -108,7 +108,8 @@ def _complete(
             continue  # not a parameter of the estimator, which is told elsewhere
         value = given.get(name, defaults.get(name))
         if not contains(param, value):
-            came = f"{value!r}" if name in given else f"the estimator's default, {value!r}"
+            whose = "the family's own" if name == SCALER else "the estimator's default"
+            came = f"{value!r}" if name in given else f"{whose}, {value!r}"
             return full, f"{name} must be {_range(param)}, but got {came}"
         full[name] = value
     return full, ""

@@ -110,6 +110,11 @@ class Terminal:
             markup=False,
         )
 
+    def trials_lost(self, n: int, reason: str) -> None:
+        """Say that trials were lost, and that they are not for good."""
+        what = "trial is" if n == 1 else f"{n} trials are"
+        self._console.print(f"{reason}; {what} tried again", style="red", markup=False)
+
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:
         """Show that the winner is refitted and scored."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from popsearch.models import Scores, Training
+from popsearch.models import Scores, Training, TrainingDied
 from popsearch.outcome import Outcome, Point
 
 Watch = Callable[[int, Outcome], bool]
@@ -30,6 +30,11 @@ def run(
         Is called once for every member.
     patience
         Steps without a better validation score that end a member.
+
+    Raises
+    ------
+    TrainingDied
+        If the process that trains ended; members that have not ended can be tried again.
     """
     outcomes = [Outcome() for _ in range(n_members)]
     live = set(range(n_members))
@@ -40,6 +45,8 @@ def run(
             # Told with the trial, not on the terminal, where they would hide the search.
             with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
                 scores = training.advance()
+        except TrainingDied:
+            raise
         except Exception as error:
             # Whatever a library raises in training ends these trials and not the search.
             for member in sorted(live):

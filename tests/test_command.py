@@ -157,6 +157,14 @@ BAD: list[tuple[str, list[str]]] = [
         ],
     ),
     (
+        "model=mlp +model.space.hidden_layer_sizes={type:categorical,choices:[64-32,96]} "
+        "~model.space.width ~model.space.taper",
+        [
+            "model.space.depth would do nothing beside model.space.hidden_layer_sizes, which gives",
+        ],
+    ),
+    ("model=mlp model.population=null", ["whole number above 0, but got null"]),
+    (
         f"{WIDTHS}=[64,0]",
         ["sizes must be widths, as in [128,64,32] or 128-64-32, but got [64, 0]"],
     ),

@@ -42,11 +42,11 @@ def finished(compose: Any, workdir: Path) -> Any:
         state: Any = "pruned" if val_mse == 0.5 else "complete"
         study.tell(trial, state, {"val_mse": val_mse, "best_resource": 9, "best_step": 1})
 
-    def finished(mean_of: int) -> tuple[Plan, finish.TestScores]:
+    def finished(mean_of: int, complain: Any = pytest.fail) -> tuple[Plan, finish.TestScores]:
         own = cfg.model.model_copy(update={"mean_of": mean_of})
         mine = replace(plan, cfg=cfg.model_copy(update={"model": own}))
         with Interrupts(None) as interrupts:
-            scores = finish.finish(mine, study, Tracker(), interrupts)
+            scores = finish.finish(mine, study, Tracker(), interrupts, complain)
         assert scores is not None
         return mine, scores
 
@@ -70,6 +70,36 @@ def test_the_mean_of_the_best_is_scored_beside_the_winner(
     assert scores.ensemble_mae == pytest.approx(mean_absolute_error(y, mean), rel=1e-12)
     assert scores.test_mse == pytest.approx(mean_squared_error(y, refitted[0]), rel=1e-12)
     assert scores.trials[0] == 4  # alpha 1, the lower of the two
+
+
+@pytest.mark.parametrize("when", ["refit", "predict"])
+def test_one_that_cannot_be_refitted_costs_the_winner_nothing(
+    when: str, finished: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean is that of the others, and what failed is told by its own number."""
+
+    class Refuses:
+        def predict(self, X: Any) -> Any:
+            raise ArithmeticError("singular matrix")
+
+    def refit(plan: Plan, params: Params, resource: int) -> Any:
+        if params["alpha"] != 0.5:
+            return real(plan, params, resource)
+        return Refuses() if when == "predict" else Refuses().predict(None)
+
+    real = Plan.refit
+    monkeypatch.setattr(Plan, "refit", refit)
+    told: list[Any] = []
+    plan, scores = finished(3, told.append)
+    assert [str(error) for error in told] == [
+        "trial 3 cannot be refitted and tested: ArithmeticError: singular matrix; the mean of the "
+        "best is without it"
+    ]
+    X, y = plan.open_test()
+    left = [real(plan, {"alpha": alpha}, 9).predict(X) for alpha in (1.0, 2.0)]
+    assert scores.test_mse == pytest.approx(mean_squared_error(y, left[0]), rel=1e-12)
+    expected = mean_squared_error(y, np.mean(left, axis=0))
+    assert (scores.ensemble_n, scores.ensemble_mse) == (2, pytest.approx(expected, rel=1e-12))
 
 
 @pytest.mark.parametrize("mean_of", [0, 1])

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from networks import BACKEND
-from popsearch.models import Rows
+from popsearch.models import Rows, TrainingDied
 from popsearch.networks import NetworkRegressor, child
 from popsearch.networks.child import Child, RemotePopulation
 
@@ -68,11 +68,11 @@ def test_what_fails_there_is_told_here_with_its_traceback(host: Child) -> None:
     assert pid(host) == before
 
 
-def test_a_process_that_dies_fails_what_it_trained_and_no_more(host: Child) -> None:
+def test_a_process_that_dies_takes_what_it_trained_and_no_more(host: Child) -> None:
     """A crash, or the system when memory is full: the next population trains in a new process."""
     dying = population(host)
     psutil.Process(pid(host)).kill()
-    with pytest.raises(RuntimeError, match="the process that trains networks ended"):
+    with pytest.raises(TrainingDied, match="the process that trains networks ended"):
         dying.advance()
     assert np.isfinite(population(host).advance().val_mse).all()
 

@@ -188,6 +188,12 @@ def test_widths_can_be_given_in_several_ways(
     np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
 
 
+@pytest.mark.parametrize("given", [64, "64", [64], (64,), np.array([64])])
+def test_one_layer_is_given_by_its_width(given: Any) -> None:
+    """A number is a list of one: Hydra reads 64 as a number."""
+    assert small(hidden_layer_sizes=given).network().architecture.widths == (64,)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -216,7 +222,8 @@ def test_widths_can_be_given_in_several_ways(
         ("hidden_layer_sizes", [[16, 8]]),
         ("hidden_layer_sizes", "16-"),
         ("hidden_layer_sizes", "-16"),
-        ("hidden_layer_sizes", 16),
+        ("hidden_layer_sizes", 0),
+        ("hidden_layer_sizes", True),
     ],
 )
 def test_a_wrong_parameter_is_told_as_scikit_learn_does(name: str, value: Any) -> None:

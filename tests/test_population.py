@@ -22,7 +22,7 @@ from killing import killed_at
 from popsearch import space, sqlite, trial
 from popsearch.config import Config
 from popsearch.interrupt import Interrupts
-from popsearch.models import Machine, Scores
+from popsearch.models import Machine, Scores, TrainingDied
 from popsearch.models.once import FittedOnce
 from popsearch.outcome import Outcome
 from popsearch.space import Params
@@ -87,6 +87,9 @@ class Listener:
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
         self._hear("ended", number)
+
+    def trials_lost(self, n: int, reason: str) -> None:
+        self._hear("lost", n)
 
     def _hear(self, *event: object) -> None:
         self.heard.append(event)
@@ -351,6 +354,29 @@ def test_what_a_library_raises_ends_this_population_only(compose: Any, folder: P
     assert [trial.state.name for trial in stored_trials()[:5]] == ["FAIL"] * 3 + ["COMPLETE"] * 2
     reasons = [run.data.tags.get("popsearch.reason") for run in stored_runs(folder)]
     assert reasons == ["ArithmeticError: singular matrix"] * 3 + [None] * 2
+
+
+def test_trials_are_tried_again_where_what_trains_them_dies(compose: Any, folder: Path) -> None:
+    """Once among others, then each alone: only what dies every time is failed."""
+    trainer = Trainer(3, falling)
+
+    def die(step: int) -> None:
+        if 2 in trainer.trained[-1] and step == 2:
+            raise TrainingDied("it ended (exit code -9)")
+
+    trainer.before = die
+    listener = Listener()
+    assert search(compose(*RIDGE), trainer, 8, listener) == "n_trials"
+    assert trainer.trained == [[1, 2, 3], [4, 5, 6], [7, 8, 1], [2, 3], [2], [3]]
+    assert [event[1] for event in listener.heard if event[0] == "lost"] == [3, 2, 1]
+    ended = [trial for trial in stored_trials() if "given_back" not in trial.user_attrs]
+    assert [trial.state.name for trial in ended].count("COMPLETE") == 7
+    (failed,) = (trial for trial in ended if trial.state.name == "FAIL")
+    assert (failed.params["alpha"], failed.user_attrs["reason"]) == (2, "it ended (exit code -9)")
+    runs = {run.info.run_id: run for run in stored_runs(folder)}
+    assert runs[failed.user_attrs["mlflow_run_id"]].info.status == "FAILED"
+    statuses = sorted(run.info.status for run in runs.values())
+    assert statuses == ["FAILED", *["FINISHED"] * 7, *["KILLED"] * 5]
 
 
 @given(

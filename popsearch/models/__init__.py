@@ -2,9 +2,25 @@
 
 from popsearch.family import ModelConfig
 from popsearch.models import estimator
-from popsearch.models.training import Machine, Rows, Scores, Training, WayOfTraining
+from popsearch.models.training import (
+    Machine,
+    Rows,
+    Scores,
+    Training,
+    TrainingDied,
+    WayOfTraining,
+)
 
-__all__ = ["Machine", "Rows", "Scores", "Training", "WayOfTraining", "estimator", "way_of_training"]
+__all__ = [
+    "Machine",
+    "Rows",
+    "Scores",
+    "Training",
+    "TrainingDied",
+    "WayOfTraining",
+    "estimator",
+    "way_of_training",
+]
 
 
 def way_of_training(model: ModelConfig) -> type[WayOfTraining]:

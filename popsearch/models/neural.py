@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,8 @@ from popsearch.space import Params
 # for at once, the fewer of them know how the others went. By whether there is a GPU.
 N_AT_ONCE = {False: 8, True: 64}
 N_SIBLINGS = {False: 1, True: 16}
+
+SIZES = "hidden_layer_sizes"
 
 
 class Networks:
@@ -52,8 +55,8 @@ class Networks:
         steps = model.steps
         self.resources = [*range(steps.every, steps.budget, steps.every), steps.budget]
         own: Params = {steps.param: steps.budget, "horizon": steps.budget}
-        regressors = [estimator.build(model, {**params, **own}) for params in members]
-        self._population = child.of(_backend(model)).population(regressors, rows, self.resources)
+        self._regressors = [estimator.build(model, {**params, **own}) for params in members]
+        self._rows, self._child = rows, child.of(_backend(model))
 
     def advance(self) -> Scores:
         """Train every live member to the next step and score it."""
@@ -67,6 +70,11 @@ class Networks:
         """Give the fitted network of a member at its best step so far: no other is kept."""
         return self._population.model(member, step)
 
+    @cached_property
+    def _population(self) -> child.RemotePopulation:
+        # With the first step, so that what fails there fails these members and not the search.
+        return self._child.population(self._regressors, self._rows, self.resources)
+
     @classmethod
     def faults(cls, model: ModelConfig) -> list[str]:
         """Give what of the configuration this way of training cannot do."""
@@ -76,22 +84,26 @@ class Networks:
             found.append(
                 f"model.backend={chosen} is not installed; install it (pip install '{extra}')"
             )
-        sizes = "hidden_layer_sizes"
-        if model.fixed.get(sizes) is not None:
+        param = model.space.get(SIZES)
+        choices = param.choices if isinstance(param, CategoricalParam) else []
+        settings: dict[str, Any] = {
+            f"model.space.{SIZES}.choices[{i}]": v for i, v in enumerate(choices)
+        }
+        for where, values in (
+            (f"model.fixed.{SIZES}", [model.fixed.get(SIZES)]),
+            (f"model.space.{SIZES}", choices or [None]),
+        ):
             found += [
-                f"model.space.{name} would do nothing beside model.fixed.{sizes}, which gives all "
+                f"model.space.{name} would do nothing beside {where}, which gives all "
                 f"widths; remove one of them (~model.space.{name})"
                 for name in ("depth", "width", "taper")
-                if name in model.space
+                if name in model.space and None not in values
             ]
-        param = model.space.get(sizes)
-        given = {f"model.fixed.{sizes}": model.fixed.get(sizes)}
-        if isinstance(param, CategoricalParam):
-            given |= {f"model.space.{sizes}.choices[{i}]": v for i, v in enumerate(param.choices)}
+        settings[f"model.fixed.{SIZES}"] = model.fixed.get(SIZES)
         return found + [
             f"{where} must be widths, as in [128,64,32] or 128-64-32, but got {value!r}"
-            for where, value in given.items()
-            if isinstance(value, str | list) and not _are_widths(value)
+            for where, value in settings.items()
+            if isinstance(value, int | str | list) and not _are_widths(value)
         ]
 
     @classmethod

@@ -13,6 +13,10 @@ from popsearch.space import Params
 StepsKind = Literal["rows", "stages", "epochs"]
 
 
+class TrainingDied(RuntimeError):
+    """The process that trains ended without a word; what it trained can be tried again."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """What a trial may see: matrices (n_rows, n_features) and targets (n_rows,)."""

@@ -38,14 +38,16 @@ class Architecture:
         return replace(self, widths=tuple(-(-width // LANES) * LANES for width in self.widths))
 
 
-def read_widths(sizes: Sequence[int] | str) -> tuple[int, ...]:
-    """Give the units of each hidden layer, from a list of them or from 128-64-32.
+def read_widths(sizes: Sequence[int] | str | int) -> tuple[int, ...]:
+    """Give the units of each hidden layer, from a list of them, from 128-64-32, or from one 64.
 
     Raises
     ------
     ValueError
         If it is neither.
     """
+    if isinstance(sizes, int):
+        sizes = [sizes]
     parts = sizes.split("-") if isinstance(sizes, str) else sizes
     if any(isinstance(part, bool | float) for part in parts):
         raise ValueError(f"widths must be whole numbers, but got {sizes}")

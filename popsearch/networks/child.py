@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch.models.training import Rows, Scores
+from popsearch.models.training import Rows, Scores, TrainingDied
 from popsearch.networks import backend
 from popsearch.networks.backend import Backend, Device
 
@@ -75,7 +75,9 @@ class Child:
         Raises
         ------
         RuntimeError
-            If it died, or what it was asked for failed: with its own words and traceback.
+            If what it was asked for failed: with its own words and traceback.
+        TrainingDied
+            If it ended.
         """
         if self._process is None:
             self._start()
@@ -86,7 +88,7 @@ class Child:
             self._process.join(5)
             code = self._process.exitcode
             self.stop()
-            raise RuntimeError(
+            raise TrainingDied(
                 f"the process that trains networks ended (exit code {code}); -9 is what the "
                 "system does when memory is full"
             ) from error

@@ -34,7 +34,8 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     hidden_layer_sizes
-        Units of each hidden layer, as ``[128, 64, 32]`` or ``"128-64-32"``; where it is given,
+        Units of each hidden layer, as ``[128, 64, 32]`` or ``"128-64-32"``, or of the only one;
+        where it is given,
         depth, width and taper do not count.
     depth, width, taper
         Number of hidden layers, units of the first, and how wide each is beside the one before.
@@ -65,7 +66,7 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", str, None],
+        "hidden_layer_sizes": ["array-like", str, Integral, None],
         "depth": [Interval(Integral, 1, None, closed="left")],
         "width": [Interval(Integral, 1, None, closed="left")],
         "taper": [Interval(Real, 0, None, closed="neither")],
@@ -88,7 +89,7 @@ class NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] | str | None = None,
+        hidden_layer_sizes: Sequence[int] | str | int | None = None,
         depth: int = 2,
         width: int = 64,
         taper: float = 1.0,

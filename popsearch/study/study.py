@@ -87,7 +87,7 @@ class Study:
     def ask(
         self, n: int = 1, n_siblings: int = 1, structure: Set[str] = frozenset()
     ) -> list[Asked]:
-        """Give the next trials: from the queue, or such as the sampler proposes.
+        """Give the next trials, n or fewer: from the queue, or such as the sampler proposes.
 
         Parameters
         ----------
@@ -97,8 +97,14 @@ class Study:
         """
         asked: list[Asked] = []
         for i in range(n):
+            # The last try is made alone: others should not die with it once more.
+            is_last_try = n > 1 and self._next_is_a_last_try()
+            if asked and is_last_try:
+                break
             shared = asked[i - i % n_siblings].params if i % n_siblings else {}
             asked.append(self._ask({k: v for k, v in shared.items() if k in structure}))
+            if is_last_try:
+                break
         return asked
 
     def _ask(self, shared: Params) -> Asked:
@@ -212,6 +218,10 @@ class Study:
             )
         ]
 
+    def may_retry(self, asked: Asked) -> bool:
+        """Tell whether a trial whose process died is to be tried again."""
+        return _n_deaths(self._storage.get_trial(asked.id)) < MAX_RETRIES
+
     def give_back(self, asked: Asked, reason: str, died: bool) -> None:
         """Take a trial out that did not end by itself, and queue its parameters again.
 
@@ -221,7 +231,7 @@ class Study:
             Whether its process died: parameters that killed three processes are not tried again.
         """
         trial = self._storage.get_trial(asked.id)
-        retries = trial.user_attrs.get("retries", 0) + died
+        retries = _n_deaths(trial) + died
         self._storage.set_trial_user_attr(asked.id, "reason", reason)
         if retries <= MAX_RETRIES:
             # Its state comes last: after a death between these writes the trial is found again.
@@ -234,6 +244,11 @@ class Study:
                 self._study.enqueue_trial(params, attrs)
         self._storage.set_trial_state_values(asked.id, TrialState.FAIL)
         self._running.pop(asked.id, None)
+
+    def _next_is_a_last_try(self) -> bool:
+        queued = (t for t in self._trials() if t.state == TrialState.WAITING)
+        following = next(queued, None)
+        return following is not None and _n_deaths(following) >= MAX_RETRIES
 
     def _queue_grid_point(self, grid: samplers.Grid) -> None:
         trials = self._trials()
@@ -268,6 +283,12 @@ def _asked(trial: FrozenTrial) -> Asked:
         attrs.get("mlflow_run_id"),
         attrs.get("scores", {}),
     )
+
+
+def _n_deaths(trial: FrozenTrial) -> int:
+    """Give how often a process died over a trial's parameters."""
+    n: int = trial.user_attrs.get("retries", 0)
+    return n
 
 
 def _counts(trial: FrozenTrial) -> bool:

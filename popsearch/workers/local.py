@@ -5,7 +5,7 @@ from typing import Protocol
 
 from popsearch import trial
 from popsearch.interrupt import Interrupted, Interrupts
-from popsearch.models import Machine, Training, WayOfTraining
+from popsearch.models import Machine, Training, TrainingDied, WayOfTraining
 from popsearch.outcome import Outcome, Point, State
 from popsearch.space import Params
 from popsearch.study import Asked, Study
@@ -23,6 +23,9 @@ class Watcher(Protocol):
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
         """Hear that a trial ended."""
+
+    def trials_lost(self, n: int, reason: str) -> None:
+        """Hear that so many trials were lost with the process that trained them."""
 
 
 class Trainer(Protocol):
@@ -135,8 +138,11 @@ class Population:
             self._watcher.trial_started(asked.number)
         try:
             while members := self._to_train():
-                with self._interrupts.allowed():
-                    self._train(members)
+                try:
+                    with self._interrupts.allowed():
+                        self._train(members)
+                except TrainingDied as death:
+                    self._lose(str(death))
         except Interrupted as stop:
             for asked, run_id in self._open.values():
                 self._study.give_back(asked, f"stopped: {stop.reason}", died=False)
@@ -173,6 +179,17 @@ class Population:
                 self._end(members[member], outcome)
 
         trial.run(training, len(members), watch, ended, self._trainer.patience)
+
+    def _lose(self, reason: str) -> None:
+        """Queue the open trials again, but those that were lost too often."""
+        self._watcher.trials_lost(len(self._open), reason)
+        for asked, run_id in list(self._open.values()):
+            if self._study.may_retry(asked):
+                self._study.give_back(asked, reason, died=True)
+                self._tracker.close(run_id, reason)
+                del self._open[asked.number]
+            else:
+                self._end(asked, Outcome("failed", reason=reason))
 
     def _end(self, asked: Asked, outcome: Outcome) -> None:
         """Write down how a trial ended."""
