@@ -1,6 +1,6 @@
 """Measure what an epoch of networks costs: keras.Model.fit against popsearch's compiled loop.
 
-Run: uv run python benchmarks/neural.py                      (two cores: three minutes)
+Run: uv run python benchmarks/neural.py                      (two cores: a minute and a half)
      uv run python benchmarks/neural.py --backend jax --populations 1 16 64 256 1024 --repeats 3
                                                              (a GPU; Keras must find it)
 

@@ -1,6 +1,6 @@
 """Measure whether a process that trains network after network grows.
 
-Run: uv run python benchmarks/neural_memory.py   (200 trials on 1,500 rows: six minutes)
+Run: uv run python benchmarks/neural_memory.py   (200 trials on 1,500 rows: a quarter of an hour)
 
 Each trial is another set of parameters drawn from the whole space of ``model=mlp``, so nearly
 every one needs a program of its own; two epochs each. The process that trains them is replaced when
