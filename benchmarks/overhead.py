@@ -73,9 +73,9 @@ class TimedTrainer:
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self.clock = plan, Clock()
-        self.patience, self.n_steps = plan.patience, plan.n_steps
-        self.population, self.machine, self.way = plan.population, plan.machine, plan.way
-        self.val_variance = plan.val_variance
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plan, name)
 
     def training(self, members: list[Params]) -> Training:
         """Give the plan's training, with the clock."""
@@ -110,7 +110,7 @@ def popsearch_loop(plan: Plan) -> Clocks:
     loop = Clock()
     terminal = Terminal(plan, "benchmark")
     with Interrupts(plan.cfg.timeout) as interrupts:
-        study = Study(plan.cfg, plan.study_name, plan.space, plan.n_steps)
+        study = Study(plan.cfg, plan.study_name, plan.space, plan.fidelities[-1])
         tracker = open_tracker(plan.cfg.tracking, plan.table.name)
         tracker.open_study(provenance.record(plan, "benchmark"))
         local.recover(study, tracker)

@@ -60,6 +60,8 @@ def _main() -> None:
         if not console.is_terminal:  # a file has no width
             console.width = 200
         compare(console, results)
+    if any(result.failures for _, result in results):
+        sys.exit(1)
 
 
 def check(argv: list[str]) -> None:

@@ -21,17 +21,24 @@ def faults(sections: Mapping[str, Any]) -> list[str]:
     """
     found: list[str] = []
     if "model" in sections:
-        found += _model_faults(sections["model"], sections.get("sampler"))
+        found += _model_faults(
+            sections["model"], sections.get("sampler"), len(sections.get("objectives", "1"))
+        )
     if "data" in sections:
         found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
     if "storage" in sections:
-        found += sqlite.faults(sections["storage"].url, "storage.url")
+        url = sections["storage"].url
+        unusable = sqlite.faults(url, "storage.url")
+        if "model" in sections and sections.get("warm_start") and not unusable:
+            family = sections["model"].name
+            found += study.warm_start.faults(url, sections["warm_start"], family)
+        found += unusable
     if "tracking" in sections:
         found += tracking.faults(sections["tracking"])
     return found
 
 
-def _model_faults(model: ModelConfig, sampler: Sampler | None) -> list[str]:
+def _model_faults(model: ModelConfig, sampler: Sampler | None, n_objectives: int) -> list[str]:
     found = models.estimator.faults(model)
     try:
         defaults = models.estimator.defaults(model)
@@ -39,7 +46,7 @@ def _model_faults(model: ModelConfig, sampler: Sampler | None) -> list[str]:
         defaults = {}
     searched, wrong = space.read(model.space, model.known_good, defaults)
     if not wrong and sampler:
-        wrong = study.faults(sampler, searched)
+        wrong = study.faults(sampler, searched, n_objectives)
     return found + wrong
 
 

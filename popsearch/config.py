@@ -148,11 +148,20 @@ Pruner = Annotated[
 Tracking = Annotated[Union[MlflowTracking, NoTracking], Field(discriminator="name")]
 
 
+Objective = Literal["val_mse", "predict_s"]
+
+
 class Config(Section):
     """All that defines one study."""
 
     n_trials: Count
     timeout: Annotated[float, Field(gt=0)] | None
+    objectives: Annotated[list[Objective], Field(min_length=1)]
+    patience: Count | None
+    min_improvement: Annotated[float, Field(ge=0, lt=1)]
+    trial_timeout: Annotated[float, Field(gt=0)] | None
+    max_failures: Count | None
+    warm_start: str | None
     seed: Seed
     leak_r2: Annotated[float, Field(gt=0, le=1)]
     data: Data
@@ -163,6 +172,15 @@ class Config(Section):
     pruner: Pruner
     storage: StorageConfig
     tracking: Tracking
+
+    @field_validator("objectives")
+    @classmethod
+    def _val_mse_first(cls, objectives: list[str]) -> list[str]:
+        if objectives[0] != "val_mse" or len(set(objectives)) < len(objectives):
+            raise ValueError(
+                f"must be [val_mse] or [val_mse,predict_s], but got {objectives}".replace("'", "")
+            )
+        return objectives
 
 
 def read(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -68,13 +68,34 @@ class Folds:
         for fold in self._begun:
             fold.drop(dropped)
 
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give those of all folds so far one after the other, each at the step that counts."""
+        chosen = self._chosen(self._means(member))
+        return np.concatenate([fold.val_residuals(member, chosen) for fold in self._begun])
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds for the validation rows of all folds so far."""
+        chosen = self._chosen(self._means(member))
+        return sum(fold.predict_s(member, chosen) for fold in self._begun)
+
     def _mean(self, member: int) -> NDArray[np.float64]:
-        """Give the figures at the step that is best on average, (n_figures,)."""
+        """Give the figures at the step that counts, (n_figures,)."""
+        means = self._means(member)
+        figures: NDArray[np.float64] = means[self._chosen(means)]
+        return figures
+
+    def _means(self, member: int) -> NDArray[np.float64]:
+        """Give the means over the folds after every step, (n_steps, n_figures)."""
         curves = [fold.curve(member) for fold in self._begun]
-        mean = np.average(curves, axis=0, weights=[fold.n_val for fold in self._begun])
-        val_mse = mean[:, Scores._fields.index("val_mse")]
-        chosen: NDArray[np.float64] = mean[int(np.argmin(val_mse)) if self._way.keeps_best else -1]
-        return chosen
+        means: NDArray[np.float64] = np.average(
+            curves, axis=0, weights=[fold.n_val for fold in self._begun]
+        )
+        return means
+
+    def _chosen(self, means: NDArray[np.float64]) -> int:
+        """Give the step that is best on average; the last where a step is only a cheaper look."""
+        val_mse = means[:, Scores._fields.index("val_mse")]
+        return int(np.argmin(val_mse)) if self._way.keeps_best else len(val_mse) - 1
 
 
 class _Fold:
@@ -110,6 +131,14 @@ class _Fold:
         """Give the figures of a member after every step, (n_steps, n_figures)."""
         place = self._members.index(member)
         return np.array([[values[place] for values in scores] for scores in self._scores])
+
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give target less prediction of every validation row of the fold, after a step."""
+        return self._training.val_residuals(self._members.index(member), step)
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds in which a member predicts the validation rows of the fold."""
+        return self._training.predict_s(self._members.index(member), step)
 
     def drop(self, members: set[int]) -> None:
         """Stop training these."""

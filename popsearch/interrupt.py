@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and the time limit, heard only where it is safe to stop."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -15,6 +16,10 @@ class Interrupted(BaseException):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Overdue(BaseException):
+    """What trains has taken longer than it may."""
 
 
 class Interrupts:
@@ -32,7 +37,7 @@ class Interrupts:
     def __init__(self, timeout: float | None) -> None:
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._reason: str | None = None
-        self._open = False
+        self._open, self._limit = False, math.inf
 
     def __enter__(self) -> Self:
         self._old = {}
@@ -70,20 +75,36 @@ class Interrupts:
             self._reason = "timeout"
         if self._reason is not None:
             raise Interrupted(self._reason)
+        if time.monotonic() >= self._limit:
+            raise Overdue
 
     @contextlib.contextmanager
-    def allowed(self) -> Iterator[None]:
-        """Let the block be interrupted at any moment; it must not write what others read."""
+    def allowed(self, limit_s: float | None = None) -> Iterator[None]:
+        """Let the block be interrupted at any moment; it must not write what others read.
+
+        Parameters
+        ----------
+        limit_s
+            Seconds that the block may take.
+
+        Raises
+        ------
+        Interrupted
+            If the search must stop.
+        Overdue
+            If the block takes longer than its own limit.
+        """
         self.check()
-        left = self.left_s()
-        if left is not None and self._old:
-            signal.setitimer(signal.ITIMER_REAL, left)
+        limits = [limit for limit in (self.left_s(), limit_s) if limit is not None]
+        self._limit = math.inf if limit_s is None else time.monotonic() + limit_s
+        if limits and self._old:
+            signal.setitimer(signal.ITIMER_REAL, max(min(limits), 1e-6))
         self._open = True
         try:
             self.check()
             yield
         finally:
-            self._open = False
+            self._open, self._limit = False, math.inf
             if self._old:
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -99,6 +120,12 @@ class Interrupts:
             self.check()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # An alarm comes a little early or late; where both limits are over, the next check tells.
+        if number == signal.SIGALRM and time.monotonic() > self._limit - 0.01:
+            if self._open:
+                self._open = False
+                raise Overdue
+            return
         again = self._reason is not None and number != signal.SIGALRM
         self._reason = self._reason or {
             signal.SIGINT: "Ctrl-C",

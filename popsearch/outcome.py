@@ -42,6 +42,8 @@ class Outcome:
         Why it failed, with ``trace`` for whoever mends it.
     warnings
         What libraries warned of while it trained, each once.
+    predict_s
+        Seconds in which it predicts the validation rows, where that is an objective.
     copy_of
         The number of an earlier trial with the same parameters, whose scores these are.
     """
@@ -52,6 +54,7 @@ class Outcome:
     fit_s: float = 0.0
     reason: str = ""
     trace: str = ""
+    predict_s: float | None = None
     copy_of: int | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -78,6 +81,8 @@ class Outcome:
                 "best_step": self.best_step,
                 "best_resource": best.refit,
             }
+            if self.predict_s is not None:
+                figures["predict_s"] = self.predict_s
             if val_variance:  # of equal targets none can be explained
                 figures["val_r2"] = 1 - best.val_mse / val_variance
         return figures

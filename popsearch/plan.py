@@ -16,6 +16,7 @@ from popsearch.models import Machine, Rows, Training, WayOfTraining
 from popsearch.models.side_by_side import SideBySide
 from popsearch.space import SCALER, Params, Space
 from popsearch.splitting import grouping
+from popsearch.study import warm_start
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +48,14 @@ class Plan:
             "data": self.table.fingerprint,
             "features": [self.feature_names, features.groups_of(self.cfg.features, self.table)],
             "split": [self.cfg.split.model_dump(), self.split.digest],
-            "metric": METRIC,
+            "metric": METRIC if self.n_objectives == 1 else self.cfg.objectives,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def n_objectives(self) -> int:
+        """How many scores a trial is to make small."""
+        return len(self.cfg.objectives)
 
     @property
     def study_name(self) -> str:
@@ -117,6 +123,19 @@ class Plan:
         return steps.patience if isinstance(steps, StageSteps) else None
 
     @property
+    def trial_timeout(self) -> float | None:
+        """Seconds that a trial may train; of those side by side each its share."""
+        return self.cfg.trial_timeout
+
+    def too_large(self, params: Params) -> str:
+        """Tell why a trial would not fit into memory; nothing where it does, or may."""
+        rows = max(self.folds, key=lambda rows: len(rows.y_train))
+        needed, free = self.way.memory_mib(self.cfg.model, params, rows)
+        if needed <= free:
+            return ""
+        return f"would need at least {needed:,.0f} MiB of memory, and {free:,.0f} MiB are free"
+
+    @property
     def resource(self) -> str:
         """What a step uses more of: rows, or a parameter that counts stages."""
         steps = self.cfg.model.steps
@@ -131,6 +150,17 @@ class Plan:
         if isinstance(steps, RowSteps):
             return len(steps.fractions)
         return -(-steps.budget // steps.every)
+
+    @property
+    def fidelities(self) -> list[int]:
+        """How much of the resource a step uses, in units of what the first one does.
+
+        Folds and blocks of stages or epochs count by one; rungs of rows by their share.
+        """
+        steps = self.cfg.model.steps
+        if len(self.split.folds) > 1 or not isinstance(steps, RowSteps):
+            return [*range(1, self.n_steps + 1)]
+        return [round(share / steps.fractions[0]) for share in steps.fractions]
 
     @cached_property
     def machine(self) -> Machine:
@@ -166,7 +196,7 @@ class Plan:
         folds = self._folds(scaler)
         if len(folds) > 1:
             return Folds(self.way, self.cfg.model, members, folds, self.patience)
-        prunable = not isinstance(self.cfg.pruner, NoPruner)
+        prunable = not isinstance(self.cfg.pruner, NoPruner) and self.n_objectives == 1
         return self.way(self.cfg.model, members, folds[0], prunable)
 
     def refit(self, params: Params, resource: int) -> "Pipeline":
@@ -236,4 +266,7 @@ def prepare(cfg: Config) -> Plan:
     split = data.split(table, cfg.split)
     defaults = models.estimator.defaults(cfg.model)
     searched, _ = space.read(cfg.model.space, cfg.model.known_good, defaults)
+    if cfg.warm_start:
+        earlier = warm_start.best(cfg.storage.url, cfg.warm_start)
+        searched = space.begin_with(searched, earlier, defaults)
     return Plan(cfg, table, split, searched, models.way_of_training(cfg.model))

@@ -20,10 +20,15 @@ def show(console: Console, result: "Result") -> None:
     """Print why the search stopped, the best trial and its scores."""
     if result.stopped_by != "n_trials":
         console.print(f"stopped by {result.stopped_by}", style="yellow")
+    if result.failures:
+        causes = "; ".join(result.failures)
+        console.print(f"the last trials all failed: {causes}", style="red", markup=False)
     if result.best_trial is None:
         console.print(f"no complete trial yet ({_counts(result) or 'none ended'})")
     else:
         console.print(_table(result))
+    if result.front:
+        console.print(_front(result))
     floor, test = result.floor_mse, result.test_mse
     if floor is not None and test is not None and test < floor:
         console.print(
@@ -53,6 +58,9 @@ def show_next(
             words.append(prefix + server, "bold").append(", then open ")
         console.print(words.append(f"{address}/{page}"))
     label, again = "go on", command
+    if result.stopped_by == "patience":
+        words_typed = [w for w in command.split(" ") if not w.startswith("patience=")]
+        label, again = "search further", " ".join([*words_typed, "patience=null"])
     if result.stopped_by == "n_trials" and result.best_trial is not None:
         words_typed = [w for w in command.split(" ") if not w.startswith("n_trials=")]
         label, again = "search further", " ".join([*words_typed, f"n_trials={2 * n_trials}"])
@@ -122,6 +130,16 @@ def _table(result: "Result") -> Table:
         table.add_row("floor", f"MSE {result.floor_mse:.2f}, which no model can beat on these rows")
     compiling = f", {duration(result.compile_s)} of it compiling" if result.compile_s else ""
     table.add_row("time", duration(result.duration_s) + compiling)
+    return table
+
+
+def _front(result: "Result") -> Table:
+    """Give the trials that no other beats in all objectives."""
+    table = Table(box=None, padding=(0, 2, 0, 0), title="no other trial is better in both")
+    for name in result.front[0]:
+        table.add_column(name, justify="right")
+    for trial in result.front:
+        table.add_row(*(f"{value:.4g}" for value in trial.values()))
     return table
 
 

@@ -13,6 +13,7 @@ from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import Plan, prepare
 from popsearch.space import Params
+from popsearch.stopping import Stopping
 from popsearch.study import Study, storage_errors
 from popsearch.terminal import Terminal
 from popsearch.tracking import open_tracker, tracking_errors
@@ -48,6 +49,8 @@ class Result:
     mlflow_run_id: str | None
     duration_s: float
     warnings: list[str]
+    failures: list[str]
+    front: list[dict[str, float]]
 
 
 def run(cfg: Config, run_dir: Path, command: str) -> Result:
@@ -76,15 +79,16 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         tracking_errors(cfg.tracking),
     ):
         terminal.opening()
-        study = Study(cfg, plan.study_name, plan.space, plan.n_steps)
+        study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1])
         tracker = open_tracker(cfg.tracking, plan.table.name)
         run_id = tracker.open_study(provenance.record(plan, command))
         local.recover(study, tracker)
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
-            stopped_by = local.search(plan, study, tracker, interrupts, terminal, wanted)
+            stopping = Stopping(cfg.patience, cfg.min_improvement, cfg.max_failures)
+            stopped_by = local.search(plan, study, tracker, interrupts, terminal, wanted, stopping)
         scores = None
-        if stopped_by in ("n_trials", "timeout"):
+        if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
                 with terminal.finishing():
@@ -93,7 +97,10 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 stopped_by = stop.reason
             except RefitError as error:
                 terminal.complain(error)
-        result = _result(plan, study, scores, stopped_by, run_id, time.monotonic() - started)
+        nothing = study.best() is None
+        failures = stopping.causes if nothing or stopped_by == "max_failures" else []
+        duration_s = time.monotonic() - started
+        result = _result(plan, study, scores, stopped_by, failures, run_id, duration_s)
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
     if isinstance(cfg.tracking, MlflowTracking):
@@ -108,6 +115,7 @@ def _result(
     study: Study,
     test: TestScores | None,
     stopped_by: str,
+    failures: list[str],
     run_id: str,
     duration_s: float,
 ) -> Result:
@@ -139,4 +147,11 @@ def _result(
         mlflow_run_id=run_id or None,
         duration_s=round(duration_s, 3),
         warnings=plan.warnings,
+        failures=failures,
+        front=[
+            {"trial": trial.number, **{name: trial.scores[name] for name in plan.cfg.objectives}}
+            for trial in study.front()
+        ]
+        if plan.n_objectives > 1
+        else [],
     )

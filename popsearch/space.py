@@ -25,12 +25,15 @@ class Space:
     known_good
         Complete sets: every parameter that exists under its conditions, and no other.
     left_out
-        A line for each known-good set that lies outside, as one does in a narrowed space.
+        A line for each set that lies outside, as one does in a narrowed space.
+    n_earlier
+        How many of the sets are from an earlier study: the first ones.
     """
 
     params: Mapping[str, Param]
     known_good: tuple[Params, ...]
     left_out: tuple[str, ...] = ()
+    n_earlier: int = 0
 
     def active(self, params: Mapping[str, Scalar]) -> Iterator[str]:
         """Give the names of the parameters that exist, given the values so far.
@@ -65,7 +68,9 @@ class Space:
 
 
 def read(
-    params: Mapping[str, Param], known_good: list[Params], defaults: Mapping[str, Scalar]
+    params: Mapping[str, Param],
+    known_good: list[Params],
+    defaults: Mapping[str, Scalar],
 ) -> tuple[Space, list[str]]:
     """Give the space and what is wrong with it.
 
@@ -89,6 +94,34 @@ def read(
         elif not unknown:
             sets.append(full)
     return Space(ordered, tuple(sets), tuple(left_out)), faults
+
+
+def begin_with(
+    space: Space, earlier: Mapping[int, Params], defaults: Mapping[str, Scalar]
+) -> Space:
+    """Give the space with the trials of an earlier study as the sets that are tried first.
+
+    Parameters
+    ----------
+    earlier
+        By number. What the space does not have is taken out of them, what they lack is the
+        estimator's default; those that lie outside are left out.
+    """
+    sets: list[Params] = []
+    left_out: list[str] = []
+    unknown = dict.fromkeys(n for given in earlier.values() for n in given if n not in space.params)
+    if unknown:
+        left_out.append(f"warm_start: without {', '.join(unknown)}: not in model.space")
+    for number, given in earlier.items():
+        known = {name: value for name, value in given.items() if name in space.params}
+        full, why_not = _complete(space.params, known, defaults)
+        if why_not:
+            left_out.append(f"warm_start: trial {number} is left out: {why_not}")
+        elif full not in sets:
+            sets.append(full)
+    return Space(
+        space.params, (*sets, *space.known_good), (*left_out, *space.left_out), n_earlier=len(sets)
+    )
 
 
 def _complete(

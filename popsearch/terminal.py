@@ -59,6 +59,11 @@ class Terminal:
         if self._done:
             where += f", continued after {self._done} of {wanted:.0f} trials"
         self._console.print(where, style="dim")
+        if n_earlier := self._plan.space.n_earlier:
+            which = "the best trial" if n_earlier == 1 else f"the {n_earlier} best trials"
+            self._console.print(
+                f"begins with {which} of {self._plan.cfg.warm_start}", style="dim", markup=False
+            )
         for line in self._plan.space.left_out:
             self._console.print(line, style="dim", markup=False)
         if wanted < self._plan.cfg.n_trials:

@@ -41,7 +41,9 @@ The same command again continues the study up to n_trials; `mlflow ui` shows eve
 {groups}
 Settings
   n_trials=20          trials wanted in total
-  timeout=600          seconds for the search
+  timeout=600          seconds for the search; trial_timeout=60 for each trial
+  patience=30          stop when so many trials brought nothing better
+  warm_start=STUDY     try the best trials of an earlier study first
   seed=777             of sampler and models
   split.test_size=0.3  split.val_size=0.3  split.seed=777
   leak_r2=0.9          a feature that alone explains so much of the target is warned about

@@ -136,7 +136,7 @@ def test_the_command_that_is_stored_and_shown_has_no_password(
     def run(cfg: Config, run_dir: Path, command: str) -> SimpleNamespace:
         assert isinstance(cfg.tracking, MlflowTracking)
         heard.extend([cfg.tracking.uri, command])
-        return SimpleNamespace(stopped_by="n_trials")
+        return SimpleNamespace(stopped_by="n_trials", failures=[])
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:hunter2@host/db")
     monkeypatch.setattr("popsearch.run.run", run)
@@ -161,6 +161,16 @@ def test_a_stopped_study_ends_with_the_code_of_its_signal(
     with pytest.raises(SystemExit) as caught:
         __main__.main()
     assert caught.value.code == code
+
+
+def test_failures_end_with_code_one(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that stopped for its failures is no success to a shell."""
+    told = SimpleNamespace(stopped_by="max_failures", failures=["no memory"])
+    monkeypatch.setattr("popsearch.run.run", lambda *_: told)
+    monkeypatch.setattr("sys.argv", ["popsearch", "model=ridge", "data.rows=500"])
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    assert caught.value.code == 1
 
 
 def test_a_store_that_fails_ends_with_code_one(

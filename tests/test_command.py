@@ -44,7 +44,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("-m seed=interval(0,1)", ["does not support sweep type"]),
     ("model=gbr,ridge", ["model=gbr,ridge: several values need -m (--multirun)"]),
     # Names that are not there.
-    ("model=", ["model=: there is no such model; choose from: decision_tree, gbr, "]),
+    ("model=", ["model=: there is no such model; choose from: catboost, decision_tree, "]),
     ("model=null", ["model=null: must be one name; --help lists"]),
     ("model=rigde", ["model=rigde: there is no such model; did you mean ridge?"]),
     ("experiment=quikc", ["experiment=quikc: there is no such experiment; did you mean quick?"]),
@@ -130,7 +130,7 @@ BAD: list[tuple[str, list[str]]] = [
     # Members side by side, and what is searched for every family.
     (
         "model=ridge +model.population=2",
-        ["model.population must be 1 for FittedOnce, which trains one member at a time, but got 2"],
+        ["model.population must be 1 for LeastSquares, which trains one member at a time, but got 2"],
     ),
     ("model=gbr +model.population=3", ["model.population must be 1 for GradientBoosting, which"]),
     ("model=mlp model.population=none", ["model.population: must be auto or a whole number above"]),

@@ -57,6 +57,15 @@ def test_scores_are_those_of_a_training_in_this_process(host: Child) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
+def test_residuals_come_from_there(host: Child) -> None:
+    """Target less prediction of every validation row, at the best step: their mean is the score."""
+    there = population(host)
+    val_mse = [there.advance().val_mse[0] for _ in range(3)]
+    found = there.val_residuals(0, int(np.argmin(val_mse)))
+    assert found.dtype == np.float32
+    assert np.square(found.astype(float)).mean() == pytest.approx(min(val_mse), rel=1e-5)
+
+
 def test_what_fails_there_is_told_here_with_its_traceback(host: Child) -> None:
     """The reason is the error's own, the note holds where it was raised; the process lives on."""
     living = population(host)

@@ -63,6 +63,8 @@ class Trainer:
     machine: Machine = field(default_factory=Machine)
     way: Any = FittedOnce
     val_variance: float = 1.0
+    trial_timeout: float | None = None
+    n_objectives: int = 1
     trained: list[list[float]] = field(default_factory=list)
 
     def training(self, members: list[Params]) -> Watched:
@@ -70,6 +72,13 @@ class Trainer:
         self.trained.append(alphas)
         curves = map(self.curve, alphas)
         return Watched([*zip(*curves, strict=True)], self.before)
+
+    @property
+    def fidelities(self) -> list[int]:
+        return [*range(1, self.n_steps + 1)]
+
+    def too_large(self, params: Params) -> str:
+        return ""
 
 
 class Listener:

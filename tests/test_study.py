@@ -23,7 +23,7 @@ FAMILIES = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 def open_study(cfg: Config, name: str = "study") -> Study:
     """Open the study of a configuration, as a new process would."""
     plan = prepare(cfg)
-    return Study(cfg, name, plan.space, plan.n_steps)
+    return Study(cfg, name, plan.space, plan.fidelities[-1])
 
 
 def end(study: Study, asked: Asked, val_mse: float = 1.0) -> None:
@@ -76,7 +76,7 @@ def test_every_sampler_searches_every_family(family: str, compose: Any, workdir:
         plan = prepare(compose(f"model={family}", "data.rows=500"))
         if faults(cfg.sampler, plan.space):
             continue
-        study = Study(cfg, f"{family}-{sampler}", plan.space, plan.n_steps)
+        study = Study(cfg, f"{family}-{sampler}", plan.space, plan.fidelities[-1])
         for asked in run(study, 4 if family != "linear" else 1):
             assert list(asked.params) == list(plan.space.active(asked.params))
 

@@ -43,7 +43,9 @@ def keeps_all_steps(plan: Plan) -> bool:
 
 
 def close(plan: Plan) -> float:
-    """How near two figures must be: networks are trained with 32 bits."""
+    """How near two figures must be: networks have 32 bits, and CatBoost has its targets so."""
+    if plan.cfg.model.name == "catboost":
+        return 1e-6
     return 1e-9 if keeps_all_steps(plan) else 2e-4
 
 
@@ -116,7 +118,8 @@ def test_refit_is_a_plain_fit_of_the_best_step(plan: Plan) -> None:
     params, rows = plan.space.known_good[-1], plan.rows
     resource = list(plan.training([params]).resources)[-2]
     model = plan.way.refit(plan.cfg.model, params, resource, rows.X_train, rows.y_train)
-    assert isinstance(model, BaseEstimator)
+    is_other = plan.cfg.model.name == "catboost"  # which is none, but has all that one has
+    assert isinstance(model, BaseEstimator) or is_other
     assert type(model).__name__ == plan.cfg.model.estimator.rpartition(".")[2]
     plain = plain_fit(plan, params, resource, rows)
     ours, theirs = model.predict(rows.X_val), plain.predict(rows.X_val)

@@ -10,6 +10,9 @@ from popsearch.family import CategoricalParam, ModelConfig, Param, Scaler, Stage
 from popsearch.section import Scalar
 from popsearch.space import SCALER, Params
 
+EXTRAS = dict.fromkeys(("lightgbm", "xgboost", "catboost"), "popsearch[boosters]")
+"""Libraries of families, by what installs them with popsearch."""
+
 
 def find(path: str, where: str) -> type[Any]:
     """Give the class that a dotted path names.
@@ -54,8 +57,14 @@ def defaults(model: ModelConfig) -> dict[str, Scalar]:
     ConfigError
         If there is no such estimator.
     """
-    values: dict[str, Scalar] = _unfitted(model).get_params()
-    return {**values, SCALER: model.scaler}
+    return {**_parameters(_unfitted(model)), SCALER: model.scaler}
+
+
+def _parameters(estimator: Any) -> dict[str, Any]:
+    """Give an estimator's parameters and their values; CatBoost itself gives only what was set."""
+    named = inspect.signature(type(estimator)).parameters.values()
+    values = {p.name: p.default for p in named if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    return {**values, **estimator.get_params()}
 
 
 def faults(model: ModelConfig) -> list[str]:
@@ -65,7 +74,7 @@ def faults(model: ModelConfig) -> list[str]:
         estimator = _unfitted(model)
     except ConfigError as error:
         return [*error.faults, *found]
-    known = estimator.get_params()
+    known = [*_parameters(estimator), *_taken_beside(model)]
     given: dict[str, tuple[str, dict[str, Any]]] = {  # where -> parameter, values by key
         f"model.fixed.{name}": (name, {"": value}) for name, value in model.fixed.items()
     }
@@ -151,6 +160,16 @@ def _training_faults(model: ModelConfig) -> list[str]:
     return found + [str(fault) for fault in way.faults(model)]
 
 
+def _taken_beside(model: ModelConfig) -> frozenset[str]:
+    """Give what an estimator takes beside the parameters that it names."""
+    try:
+        way = find(model.training, "model.training")
+    except ConfigError:  # told elsewhere
+        return frozenset()
+    more: frozenset[str] = getattr(way, "more", frozenset())
+    return more
+
+
 def _named_twice(model: ModelConfig) -> list[str]:
     """Give every parameter that two parts of the configuration would set."""
     twice = [name for name in model.space if model.fixed.get(name) is not None]
@@ -174,12 +193,22 @@ def _why_not(module_name: str, error: Exception) -> str:
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     if missing is None:
         return f"cannot be imported: {type(error).__name__}: {error}"
-    if not f"{module_name}.".startswith(f"{missing}."):
-        return f"needs {missing}, which is not installed"
+    if missing in EXTRAS or not f"{module_name}.".startswith(f"{missing}."):
+        extra = EXTRAS.get(missing)
+        install = f"; install it (pip install '{extra}')" if extra else ""
+        return f"needs {missing}, which is not installed{install}"
     parent, _, last = missing.rpartition(".")
     folders = getattr(importlib.import_module(parent), "__path__", []) if parent else []
     near = did_you_mean(last, [module.name for module in pkgutil.iter_modules(folders)])
     return f"there is no module {missing}{near}"
+
+
+def takes(model: ModelConfig, name: str, value: Scalar) -> bool | None:
+    """Tell whether a family's estimator takes a value of a parameter; None where it cannot say."""
+    estimator = _unfitted(model)
+    if name not in getattr(estimator, "_parameter_constraints", {}):
+        return None
+    return not _refusal(estimator, {name: value})
 
 
 def _ends(param: Param) -> dict[str, Scalar]:
@@ -194,8 +223,8 @@ def _refusal(estimator: Any, params: Params) -> str:
     from sklearn.utils._param_validation import InvalidParameterError
 
     validate = getattr(type(estimator), "_validate_params", None)
-    if validate is None:  # an estimator of another library
-        return ""
+    if validate is None or not hasattr(estimator, "_parameter_constraints"):
+        return ""  # an estimator of another library
     try:
         validate(type(estimator)(**params))
     except InvalidParameterError as error:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from popsearch.family import CategoricalParam, ModelConfig, StageSteps
 from popsearch.models import estimator
 from popsearch.models.training import Machine, Rows, Scores, StepsKind
-from popsearch.networks import backend, child, memory
+from popsearch.networks import backend, child, embeddings, memory
 from popsearch.networks.architecture import read_widths
 from popsearch.networks.regressor import NetworkRegressor
 from popsearch.space import Params
@@ -69,6 +69,14 @@ class Networks:
     def model(self, member: int, step: int) -> NetworkRegressor:
         """Give the fitted network of a member at its best step so far: no other is kept."""
         return self._population.model(member, step)
+
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give target less prediction of every validation row; the child process predicts."""
+        return self._population.val_residuals(member, step)
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds in which the child process predicts the validation rows."""
+        return self._population.predict_s(member, step)
 
     @cached_property
     def _population(self) -> child.RemotePopulation:
@@ -129,6 +137,13 @@ class Networks:
             for params in memory.largest(model.space)
         )
         return min(fits, N_AT_ONCE[device.is_gpu])
+
+    @classmethod
+    def memory_mib(cls, model: ModelConfig, params: Params, rows: Rows) -> tuple[float, float]:
+        """Give what one network takes, without the rows, and the memory of the device."""
+        network = estimator.build(model, params).network()
+        n_inputs = embeddings.most_inputs(network.architecture.embedding, rows.X_train.shape[1])
+        return memory.member_mib(network, n_inputs), child.of(_backend(model)).device().memory_mib
 
     @classmethod
     def refit(

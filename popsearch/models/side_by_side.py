@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from popsearch.models.training import Scores, Training
 
@@ -38,3 +39,13 @@ class SideBySide:
         for (training, own), live in zip(self._trainings, self._live, strict=True):
             live -= dropped
             training.drop([place for place, member in enumerate(own) if member in dropped])
+
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Ask the training that has this member."""
+        training, own = next(found for found in self._trainings if member in found[1])
+        return training.val_residuals(list(own).index(member), step)
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Ask the training that has this member."""
+        training, own = next(found for found in self._trainings if member in found[1])
+        return training.predict_s(list(own).index(member), step)

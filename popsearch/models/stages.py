@@ -17,8 +17,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from popsearch.family import ModelConfig, StageSteps
 from popsearch.models import estimator
-from popsearch.models.training import OneByOne, Rows, Scores, StepsKind, score
+from popsearch.models.training import OneByOne, Rows, Scores, StepsKind, free_mib, score
 from popsearch.space import Params
+
+NODE_BYTES = 72  # of a tree of scikit-learn, with the value that it predicts
 
 
 class Stages(OneByOne, ABC):
@@ -170,6 +172,24 @@ class _Watched(HistGradientBoostingRegressor):  # type: ignore[misc]
 
 class Forest(Stages):
     """scikit-learn's forests (Breiman, 2001, doi:10.1023/A:1010933404324), tree by tree."""
+
+    @classmethod
+    def memory_mib(cls, model: ModelConfig, params: Params, rows: Rows) -> tuple[float, float]:
+        """Give what the nodes of all trees take at least, and what is free.
+
+        A leaf that could be split has been, so it has fewer than two times the fewest rows.
+        Nothing is told of trees with a limit of another kind.
+        """
+        assert isinstance(model.steps, StageSteps)
+        own = estimator.build(model, params).get_params()
+        smallest, share = own["min_samples_leaf"], own["max_samples"] or 1.0
+        limits = (own["max_leaf_nodes"], own["min_impurity_decrease"], own["min_samples_split"])
+        if limits != (None, 0.0, 2) or not isinstance(smallest, int) or isinstance(share, int):
+            return 0.0, free_mib()
+        # Of rows that are drawn with repetition two thirds are different.
+        n_rows = len(rows.y_train) * (0.6 * share if own["bootstrap"] else 1.0)
+        n_leaves = min(n_rows / (2 * smallest), 2.0 ** (own["max_depth"] or 99))
+        return model.steps.budget * 2 * n_leaves * NODE_BYTES / 2**20, free_mib()
 
     def _fit(self) -> None:
         rows = self._rows

@@ -1,14 +1,17 @@
 """The training contract: what every way of training a model offers to the search."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from popsearch.family import ModelConfig
 from popsearch.space import Params
+
+N_PREDICTED = 5  # times; a machine is disturbed now and then
 
 StepsKind = Literal["rows", "stages", "epochs"]
 
@@ -67,6 +70,18 @@ class Training(Protocol):
 
     def drop(self, members: Iterable[int]) -> None:
         """Stop training these: pruned, or done."""
+        ...
+
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give the target of every validation row less what a member that ended predicts for it.
+
+        As it was after a step (counted from 0); where all steps are too large to be kept, only the
+        best so far is there.
+        """
+        ...
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds in which a member that ended predicts the validation rows."""
         ...
 
 
@@ -143,6 +158,11 @@ class WayOfTraining(Training, Protocol):
         ...
 
     @classmethod
+    def memory_mib(cls, model: ModelConfig, params: Params, rows: Rows) -> tuple[float, float]:
+        """Give the least that one member takes, as far as that can be told, and what is free."""
+        ...
+
+    @classmethod
     def refit(
         cls,
         model: ModelConfig,
@@ -172,16 +192,57 @@ def score(
     )
 
 
+def residuals(rows: Rows, fitted: Any) -> NDArray[np.float32]:
+    """Give the validation targets less what a fitted model predicts, (n_rows,)."""
+    prediction = np.asarray(fitted.predict(rows.X_val), dtype=np.float64)
+    return (rows.y_val - prediction).astype(np.float32)
+
+
 def mse(residuals: ArrayLike) -> float:
     """Give the mean of the squares."""
     # Not a dot product: that wakes BLAS's threads, which then spin beside the model's own.
     return float(np.square(residuals).mean())
 
 
+def predict_s(rows: Rows, fitted: Any) -> float:
+    """Give the seconds in which a fitted model predicts the validation rows, the least of some."""
+    taken = []
+    for _ in range(N_PREDICTED):
+        started = time.perf_counter()
+        fitted.predict(rows.X_val)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def free_mib() -> float:
+    """Give the memory that is free on this computer."""
+    import psutil
+
+    return float(psutil.virtual_memory().available) / 2**20
+
+
 class OneByOne:
-    """What the ways have in common that train a set of one, on this computer's processor."""
+    """What the ways have in common that train a set of one, on this computer's processor.
+
+    They have their rows as ``_rows``.
+    """
 
     structure: ClassVar[frozenset[str]] = frozenset()
+
+    _rows: Rows
+
+    if TYPE_CHECKING:
+
+        def model(self, member: int, step: int) -> Any:
+            """Give the fitted model."""
+
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give target less prediction of every validation row, after a step (counted from 0)."""
+        return residuals(self._rows, self.model(member, step))
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds in which the model after a step predicts the validation rows."""
+        return predict_s(self._rows, self.model(member, step))
 
     @classmethod
     def faults(cls, model: ModelConfig) -> list[str]:
@@ -202,3 +263,8 @@ class OneByOne:
     def n_side_by_side(cls, model: ModelConfig, n_features: int) -> int:
         """Give 1."""
         return 1
+
+    @classmethod
+    def memory_mib(cls, model: ModelConfig, params: Params, rows: Rows) -> tuple[float, float]:
+        """Give 0 and what is free: most families take little beside their rows."""
+        return 0.0, free_mib()

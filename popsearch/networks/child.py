@@ -148,6 +148,16 @@ class RemotePopulation:
         fitted: NetworkRegressor = self._host.call("model", self._number, member, step)
         return fitted
 
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give target less prediction of every validation row, of a member at its best step."""
+        found: NDArray[np.float32] = self._host.call("val_residuals", self._number, member, step)
+        return found
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds in which a member at its best step predicts the validation rows."""
+        found: float = self._host.call("predict_s", self._number, member, step)
+        return found
+
 
 _children: dict[Backend, Child] = {}
 

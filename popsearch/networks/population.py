@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch.models.training import Rows, Scores
+from popsearch.models.training import Rows, Scores, predict_s, residuals
 from popsearch.networks import backend, memory
 from popsearch.networks.group import DeviceRows, Group, Snapshot
 
@@ -95,6 +95,14 @@ class Population:
         regressor.model_ = keras_model.build(regressor.network(), snapshot, rows)
         regressor.n_features_in_ = rows.n_features
         return regressor
+
+    def val_residuals(self, member: int, step: int) -> NDArray[np.float32]:
+        """Give target less prediction of every validation row, of a member at its best step."""
+        return residuals(self._rows, self.model(member, step))
+
+    def predict_s(self, member: int, step: int) -> float:
+        """Give the seconds in which a member at its best step predicts the validation rows."""
+        return predict_s(self._rows, self.model(member, step))
 
     def _divide(self) -> "list[_Part]":
         """Give the members by what one program can train and the memory can hold."""

@@ -19,6 +19,8 @@ from optuna.distributions import (
 from popsearch import config, family, section
 from popsearch.errors import ConfigError
 from popsearch.space import Params, Space
+from popsearch.study.median import MedianPruner
+from popsearch.study.tpe import BoundedTPESampler
 
 
 def distribution(param: family.Param) -> BaseDistribution:
@@ -34,8 +36,13 @@ def distribution(param: family.Param) -> BaseDistribution:
             assert_never(param)
 
 
-def faults(cfg: config.Sampler, space: Space) -> list[str]:
-    """Give what keeps this sampler from searching this space."""
+def faults(cfg: config.Sampler, space: Space, n_objectives: int = 1) -> list[str]:
+    """Give what keeps this sampler from searching this space for so many objectives."""
+    if isinstance(cfg, config.CmaesSampler) and n_objectives > 1:
+        return [
+            "sampler=cmaes can make only one score small, but objectives has "
+            f"{n_objectives}; choose another sampler, say sampler=tpe"
+        ]
     if isinstance(cfg, config.GpSampler) and importlib.util.find_spec("torch") is None:
         return [
             "sampler=gp needs PyTorch, which is not installed; "
@@ -51,7 +58,9 @@ def faults(cfg: config.Sampler, space: Space) -> list[str]:
     return []
 
 
-def sampler(cfg: config.Sampler, space: Space, seed: int) -> optuna.samplers.BaseSampler:
+def sampler(
+    cfg: config.Sampler, space: Space, seed: int, n_objectives: int = 1
+) -> optuna.samplers.BaseSampler:
     """Give the sampler that proposes the points.
 
     Raises
@@ -59,13 +68,16 @@ def sampler(cfg: config.Sampler, space: Space, seed: int) -> optuna.samplers.Bas
     ConfigError
         If it cannot search this space.
     """
-    if found := faults(cfg, space):
+    if found := faults(cfg, space, n_objectives):
         raise ConfigError(*found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match cfg:
+            case config.TpeSampler() if n_objectives > 1:
+                # Optuna's own choice for several scores: each parameter by itself.
+                return optuna.samplers.TPESampler(n_startup_trials=cfg.n_startup_trials, seed=seed)
             case config.TpeSampler():
-                return optuna.samplers.TPESampler(
+                return BoundedTPESampler(
                     n_startup_trials=cfg.n_startup_trials,
                     multivariate=cfg.multivariate,
                     group=cfg.multivariate,
@@ -150,15 +162,13 @@ def _cut(param: family.Param, n_points: int) -> list[section.Scalar]:
     return [float(v) for v in np.clip(points, param.low, param.high)]
 
 
-def pruner(cfg: config.Pruner, n_steps: int) -> optuna.pruners.BasePruner:
-    """Give the pruner that stops weak trials, for trials of ``n_steps`` steps."""
+def pruner(cfg: config.Pruner, budget: int) -> optuna.pruners.BasePruner:
+    """Give the pruner that stops weak trials, which end when they have used ``budget``."""
     match cfg:
         case config.NoPruner():
             return optuna.pruners.NopPruner()
         case config.MedianPruner():
-            return optuna.pruners.MedianPruner(
-                n_startup_trials=cfg.n_startup_trials, n_warmup_steps=int(cfg.warmup * n_steps)
-            )
+            return MedianPruner(cfg.n_startup_trials, int(cfg.warmup * budget))
         case config.HalvingPruner():
             return optuna.pruners.SuccessiveHalvingPruner(
                 min_resource=cfg.min_resource, reduction_factor=cfg.reduction_factor
@@ -166,7 +176,7 @@ def pruner(cfg: config.Pruner, n_steps: int) -> optuna.pruners.BasePruner:
         case config.HyperbandPruner():
             return optuna.pruners.HyperbandPruner(
                 min_resource=cfg.min_resource,
-                max_resource=n_steps,
+                max_resource=budget,
                 reduction_factor=cfg.reduction_factor,
             )
         case _:

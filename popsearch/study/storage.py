@@ -7,37 +7,51 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from popsearch.study.passthrough import Passthrough
+from popsearch.study.record import Record
 
-class SnapshotStorage(BaseStorage):
+_FINISHED = [state for state in TrialState if state.is_finished()]
+
+
+class SnapshotStorage(Passthrough):
     """Storage that reads a study's trials once per trial, and writes everything at once.
 
     Optuna asks its database for all trials about six times a trial (the queue, the search
     space, the sampler, and the pruner at every step). The trials of other workers need to be
-    read only once, when a new trial begins; what this process wrote itself it knows. Every
-    write still goes to the database before the call returns.
+    read only once, when a new trial begins; what this process wrote itself it knows, and what
+    was finished at the last read is not read again. Every write still goes to the database
+    before the call returns.
 
     Parameters
     ----------
-    inner
+    database
         The storage that keeps the study.
     marks
         User attributes that every new trial carries from the moment it exists.
     """
 
-    def __init__(self, inner: BaseStorage, marks: dict[str, Any]) -> None:
-        self._inner, self._marks = inner, marks
-        self._trials: dict[int, list[FrozenTrial]] = {}  # by study id, in order of number
+    def __init__(self, database: RDBStorage, marks: dict[str, Any]) -> None:
+        super().__init__(database)
+        self._database, self._marks = database, marks
+        self._records: dict[int, Record] = {}  # by study id
         self._own: dict[int, FrozenTrial] = {}  # by trial id, unfinished and written here
 
     def refresh(self, study_id: int) -> None:
-        """Read the study's trials from the database."""
-        trials = self._inner.get_all_trials(study_id, deepcopy=False)
-        self._trials[study_id] = [self._own.get(trial._trial_id, trial) for trial in trials]
+        """Read from the database what is new, and what was not finished when it was last read."""
+        record = self._records.setdefault(study_id, Record())
+        others = record.unfinished_ids() - self._own.keys()
+        # Optuna's own cache reads in this way; get_all_trials reads all that there are.
+        for trial in self._database._get_trials(study_id, None, others, record.last_id):
+            record.put(trial)
+
+    def record(self, study_id: int) -> Record:
+        """Give the trials as of the last refresh, and this process' own as of now."""
+        if study_id not in self._records:
+            self.refresh(study_id)
+        return self._records[study_id]
 
     def get_all_trials(
         self,
@@ -46,10 +60,20 @@ class SnapshotStorage(BaseStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Give the trials as of the last refresh, and this process' own as of now."""
-        if study_id not in self._trials:
-            self.refresh(study_id)
-        trials = [t for t in self._trials[study_id] if states is None or t.state in states]
+        record = self.record(study_id)
+        if states is None:
+            trials = list(record)
+        elif any(state in states for state in _FINISHED):
+            trials = [trial for trial in record if trial.state in states]
+        else:
+            trials = record.unfinished(states)
         return copy.deepcopy(trials) if deepcopy else trials
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """Give the id of a trial."""
+        if trial := self.record(study_id).get(trial_number):
+            return trial._trial_id
+        return self._inner.get_trial_id_from_study_id_trial_number(study_id, trial_number)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Give one trial, from memory where it is this process' own."""
@@ -82,7 +106,12 @@ class SnapshotStorage(BaseStorage):
         distribution: BaseDistribution,
     ) -> None:
         """Store a parameter of a running trial."""
-        self._inner.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        # Given the earlier distribution, Optuna need not look for it in the database.
+        record = self._record_of(trial_id)
+        earlier = record.distributions.get(param_name) if record else None
+        self._database._set_trial_param(
+            trial_id, param_name, param_value_internal, distribution, earlier
+        )
         if own := self._own.get(trial_id):
             own.params[param_name] = distribution.to_external_repr(param_value_internal)
             own.distributions[param_name] = distribution
@@ -115,7 +144,7 @@ class SnapshotStorage(BaseStorage):
             return False
         trial = self._own.get(trial_id)
         if trial is None or state == TrialState.RUNNING:  # taken from the queue
-            for study_id in self._trials:
+            for study_id in self._records:
                 self._adopt(study_id, trial_id)
             return True
         trial.state = state
@@ -124,56 +153,27 @@ class SnapshotStorage(BaseStorage):
         if state.is_finished():
             trial.datetime_complete = datetime.datetime.now()
             del self._own[trial_id]
+            if record := self._record_of(trial_id):
+                record.put(trial)
         return True
+
+    def _record_of(self, trial_id: int) -> Record | None:
+        """Give the record in which a trial stands as not finished."""
+        records = (r for r in self._records.values() if trial_id in r.unfinished_ids())
+        return next(records, None)
 
     def _adopt(self, study_id: int, trial_id: int) -> None:
         """Refresh, and know a trial as this process' own while it runs."""
         self._own.pop(trial_id, None)
         self.refresh(study_id)
-        for trial in reversed(self._trials[study_id]):
-            if trial._trial_id == trial_id and trial.state == TrialState.RUNNING:
+        for trial in self._records[study_id].unfinished({TrialState.RUNNING}):
+            if trial._trial_id == trial_id:
                 self._own[trial_id] = trial
 
-    # What follows concerns studies, not trials, and goes straight through.
 
-    def create_new_study(
-        self, directions: Sequence[StudyDirection], study_name: str | None = None
-    ) -> int:
-        """Create a study."""
-        return self._inner.create_new_study(directions, study_name)
-
-    def delete_study(self, study_id: int) -> None:
-        """Delete a study."""
-        self._inner.delete_study(study_id)
-
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Store a user attribute of a study."""
-        self._inner.set_study_user_attr(study_id, key, value)
-
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Store a system attribute of a study."""
-        self._inner.set_study_system_attr(study_id, key, value)
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        """Give the id of a study."""
-        return self._inner.get_study_id_from_name(study_name)
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        """Give the name of a study."""
-        return self._inner.get_study_name_from_id(study_id)
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Give the directions of a study."""
-        return self._inner.get_study_directions(study_id)
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Give the user attributes of a study."""
-        return self._inner.get_study_user_attrs(study_id)
-
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Give the system attributes of a study."""
-        return self._inner.get_study_system_attrs(study_id)
-
-    def get_all_studies(self) -> list[FrozenStudy]:
-        """Give all studies."""
-        return self._inner.get_all_studies()
+def record_of(study: optuna.Study) -> Record:
+    """Give the record of a study; of a part of a study, as Hyperband makes them, a new one."""
+    storage = study._storage
+    if type(study) is optuna.Study and isinstance(storage, SnapshotStorage):
+        return storage.record(study._study_id)
+    return Record(study.get_trials(deepcopy=False))

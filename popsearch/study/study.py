@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -16,6 +15,7 @@ from popsearch.errors import StorageError
 from popsearch.outcome import State
 from popsearch.space import Params, Space
 from popsearch.study import samplers
+from popsearch.study.record import Record
 from popsearch.study.storage import SnapshotStorage
 
 MAX_RETRIES = 2
@@ -50,27 +50,29 @@ class Study:
         Carries the fingerprint of all that makes two trials comparable.
     space
         What is searched.
-    n_steps
-        The most steps that a trial takes.
+    budget
+        What the last step of a trial uses of its resource, in units of what the first one does.
     """
 
-    def __init__(self, cfg: config.Config, name: str, space: Space, n_steps: int) -> None:
+    def __init__(self, cfg: config.Config, name: str, space: Space, budget: int) -> None:
         sqlite.configure()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.name, self.space, self._n_steps = name, space, n_steps
+        self.name, self.space, self._budget = name, space, budget
         self._worker = process.identity()
         database = optuna.storages.RDBStorage(cfg.storage.url)
-        inner = optuna.storages.get_storage(database)
-        self._storage = SnapshotStorage(inner, {"worker": self._worker})
+        self._storage = SnapshotStorage(database, {"worker": self._worker})
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
-            pruner=samplers.pruner(cfg.pruner, n_steps),
+            directions=["minimize"] * len(cfg.objectives),
+            pruner=samplers.pruner(cfg.pruner, budget),
             load_if_exists=True,
         )
         # A sampler that starts again with the same seed proposes the same points again.
-        seed = int(hashlib.sha256(f"{cfg.seed}/{len(self._trials())}".encode()).hexdigest()[:8], 16)
-        self._study.sampler = samplers.sampler(cfg.sampler, space, seed)
+        start = f"{cfg.seed}/{len(self._record())}"
+        seed = int(hashlib.sha256(start.encode()).hexdigest()[:8], 16)
+        self._objectives = cfg.objectives
+        self._study.sampler = samplers.sampler(cfg.sampler, space, seed, len(cfg.objectives))
         self._grid = (
             samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
         )
@@ -82,7 +84,7 @@ class Study:
 
     def n_done(self) -> int:
         """Give how many trials have ended and count: complete, pruned, or failed for good."""
-        return sum(1 for t in self._trials() if _counts(t))
+        return self._record().counted.total()
 
     def ask(
         self, n: int = 1, n_siblings: int = 1, structure: Set[str] = frozenset()
@@ -128,11 +130,16 @@ class Study:
         """Store which tracking run belongs to a trial."""
         self._storage.set_trial_user_attr(asked.id, "mlflow_run_id", run_id)
 
-    def report(self, asked: Asked, step: int, val_mse: float) -> bool:
-        """Store a running trial's score after a step (from 1); true means: prune it."""
+    def report(self, asked: Asked, fidelity: int, val_mse: float) -> bool:
+        """Store a running trial's score after it used so much; true means: prune it.
+
+        With two objectives none is pruned: what is weak in one may be best in the other.
+        """
+        if len(self._objectives) > 1:
+            return False
         trial = self._running[asked.id]
-        trial.report(val_mse, step)
-        return step < self._n_steps and trial.should_prune()
+        trial.report(val_mse, fidelity)
+        return fidelity < self._budget and trial.should_prune()
 
     def tell(
         self, asked: Asked, state: State, scores: Mapping[str, float], reason: str = ""
@@ -150,8 +157,8 @@ class Study:
         self._storage.set_trial_user_attr(asked.id, "scores", dict(scores))
         if reason:
             self._storage.set_trial_user_attr(asked.id, "reason", reason)
-        value = scores["val_mse"] if state == "complete" else None
-        self._study.tell(asked.number, value, state=_STATES[state])
+        values = [scores[name] for name in self._objectives] if state == "complete" else None
+        self._study.tell(asked.number, values, state=_STATES[state])
         self._running.pop(asked.id, None)
 
     def n_points(self) -> float:
@@ -160,37 +167,39 @@ class Study:
 
     def twin(self, asked: Asked) -> Asked | None:
         """Give an earlier trial with the same parameters whose result stands for this one."""
-        for trial in self._trials():
-            ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-            if ended and trial.params == asked.params and trial.number != asked.number:
-                return _asked(trial)
-        return None
+        alike = self._record().alike(asked.params)
+        return next((_asked(t) for t in alike if t.number != asked.number), None)
 
     # ---- what is known ----------------------------------------------------------------------
 
+    def ended(self) -> list[tuple[State, float | None]]:
+        """Give how the trials that count ended, in the order of their ends: state and score."""
+        ended = [t for t in self._record() if _counts(t) and t.datetime_complete]
+        ended.sort(key=lambda t: t.datetime_complete or t.number)
+        return [(_NAMES[t.state], t.values[0] if t.values else None) for t in ended]
+
     def counts(self) -> dict[str, int]:
         """Give the number of trials by how they ended."""
-        by = Counter(t.state.name for t in self._trials() if _counts(t))
-        return {
-            "complete": by["COMPLETE"],
-            "pruned": by["PRUNED"],
-            "failed": by["FAIL"],
-        }
+        counted = self._record().counted
+        return {name: counted[state] for name, state in _STATES.items()}
 
     def best(self) -> Asked | None:
         """Give the complete trial with the lowest validation MSE, none before there is one."""
-        done = (t for t in self._trials() if t.state == TrialState.COMPLETE)
-        best = min(done, key=lambda t: (t.value, t.number), default=None)
-        return _asked(best) if best else None
+        best = self._record().complete(1)
+        return _asked(best[0]) if best else None
 
     def top(self, n: int) -> list[Asked]:
         """Give the n complete trials of different parameters with the lowest validation MSE."""
-        done = [t for t in self._trials() if t.state == TrialState.COMPLETE]
         found: list[Asked] = []
-        for trial in sorted(done, key=lambda t: (t.value, t.number)):
+        for trial in self._record().complete():
             if len(found) < n and all(trial.params != other.params for other in found):
                 found.append(_asked(trial))
         return found
+
+    def front(self) -> list[Asked]:
+        """Give the trials that no other beats in all objectives, the lowest MSE first."""
+        best = (_asked(trial) for trial in self._study.best_trials)
+        return sorted(best, key=lambda asked: (asked.scores["val_mse"], asked.number))
 
     def note(self, key: str, value: Any = None) -> Any:
         """Store a fact about the study; without a value, give the stored one."""
@@ -203,7 +212,7 @@ class Study:
     def left_behind(self) -> list[Asked]:
         """Give the trials that still count as running, but whose process is gone."""
         self._storage.refresh(self._study._study_id)
-        running = [t for t in self._trials() if t.state == TrialState.RUNNING]
+        running = self._record().unfinished({TrialState.RUNNING})
         workers = {t.user_attrs.get("worker") for t in running}
         someone_lives = any(w is not None and process.lives(w) for w in workers)
         # A trial without a worker was caught between leaving the queue and its mark: by a
@@ -236,7 +245,7 @@ class Study:
         if retries <= MAX_RETRIES:
             # Its state comes last: after a death between these writes the trial is found again.
             self._storage.set_trial_user_attr(asked.id, "given_back", True)
-            queued = any(t.user_attrs.get("retry_of") == asked.number for t in self._trials())
+            queued = self._record().is_retried(asked.number)
             # One that was queued itself may have died before its parameters were taken up.
             params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             if params and not queued:
@@ -246,19 +255,17 @@ class Study:
         self._running.pop(asked.id, None)
 
     def _next_is_a_last_try(self) -> bool:
-        queued = (t for t in self._trials() if t.state == TrialState.WAITING)
-        following = next(queued, None)
-        return following is not None and _n_deaths(following) >= MAX_RETRIES
+        queued = self._record().unfinished({TrialState.WAITING})
+        return bool(queued) and _n_deaths(queued[0]) >= MAX_RETRIES
 
     def _queue_grid_point(self, grid: samplers.Grid) -> None:
-        trials = self._trials()
-        if not any(t.state == TrialState.WAITING for t in trials):
-            point = grid.next([t.params for t in trials])
+        if not self._record().unfinished({TrialState.WAITING}):
+            point = grid.next([t.params for t in self._record()])
             if point is not None:
                 self._study.enqueue_trial(point)
 
-    def _trials(self) -> list[FrozenTrial]:
-        return self._storage.get_all_trials(self._study._study_id, deepcopy=False)
+    def _record(self) -> Record:
+        return self._storage.record(self._study._study_id)
 
 
 def _suggest(trial: optuna.Trial, name: str, param: family.Param) -> section.Scalar:

@@ -4,10 +4,11 @@ import gc
 from typing import Protocol
 
 from popsearch import trial
-from popsearch.interrupt import Interrupted, Interrupts
+from popsearch.interrupt import Interrupted, Interrupts, Overdue
 from popsearch.models import Machine, Training, TrainingDied, WayOfTraining
 from popsearch.outcome import Outcome, Point, State
 from popsearch.space import Params
+from popsearch.stopping import Stopping
 from popsearch.study import Asked, Study
 from popsearch.tracking import Tracker
 
@@ -36,8 +37,8 @@ class Trainer(Protocol):
         """Steps without a better score that end a trial."""
 
     @property
-    def n_steps(self) -> int:
-        """The most steps that a trial takes."""
+    def fidelities(self) -> list[int]:
+        """How much of the resource each step uses, in units of what the first one does."""
 
     @property
     def population(self) -> int:
@@ -55,8 +56,20 @@ class Trainer(Protocol):
     def val_variance(self) -> float:
         """Variance of the validation targets."""
 
+    @property
+    def n_objectives(self) -> int:
+        """How many scores a trial is to make small: the second is the time to predict."""
+
+    @property
+    def trial_timeout(self) -> float | None:
+        """Seconds that a trial may train; of those side by side each its share."""
+
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""
+        ...
+
+    def too_large(self, params: Params) -> str:
+        """Tell why a trial would not fit into memory; nothing where it does or may."""
         ...
 
 
@@ -82,18 +95,28 @@ def search(
     interrupts: Interrupts,
     watcher: Watcher,
     n_trials: float,
+    stopping: Stopping | None = None,
 ) -> str:
     """Run trials until the study has ``n_trials`` of them, and say why it stopped.
 
+    Parameters
+    ----------
+    stopping
+        What may end it earlier.
+
     Returns
     -------
-    ``n_trials``, ``timeout``, ``Ctrl-C`` or ``SIGTERM``.
+    ``n_trials``, ``patience``, ``max_failures``, ``timeout``, ``Ctrl-C`` or ``SIGTERM``.
     """
     gc.freeze()  # the libraries stay; walking through all they hold costs milliseconds a trial
+    stopping = stopping or Stopping()
+    stopping.replay(study.ended())
     try:
         while (left := n_trials - study.n_done()) > 0:
             interrupts.check()
-            population = Population(trainer, study, tracker, interrupts, watcher)
+            if stopping.reason:
+                return stopping.reason
+            population = Population(trainer, study, tracker, interrupts, watcher, stopping)
             population.run(int(min(trainer.population, left)))
     except Interrupted as stop:
         return stop.reason
@@ -105,7 +128,7 @@ class Population:
 
     Parameters
     ----------
-    trainer, study, tracker, interrupts, watcher
+    trainer, study, tracker, interrupts, watcher, stopping
         As ``search`` has them.
     """
 
@@ -116,9 +139,10 @@ class Population:
         tracker: Tracker,
         interrupts: Interrupts,
         watcher: Watcher,
+        stopping: Stopping,
     ) -> None:
         self._trainer, self._study, self._tracker = trainer, study, tracker
-        self._interrupts, self._watcher = interrupts, watcher
+        self._interrupts, self._watcher, self._stopping = interrupts, watcher, stopping
         self._open: dict[int, tuple[Asked, str]] = {}  # by number: the trial and its run
 
     def run(self, n: int) -> None:
@@ -138,11 +162,14 @@ class Population:
             self._watcher.trial_started(asked.number)
         try:
             while members := self._to_train():
+                limit_s = trainer.trial_timeout
                 try:
-                    with self._interrupts.allowed():
+                    with self._interrupts.allowed(limit_s and limit_s * len(members)):
                         self._train(members)
                 except TrainingDied as death:
                     self._lose(str(death))
+                except Overdue:
+                    self._fail_overdue(members)
         except Interrupted as stop:
             for asked, run_id in self._open.values():
                 self._study.give_back(asked, f"stopped: {stop.reason}", died=False)
@@ -150,11 +177,13 @@ class Population:
             raise
 
     def _to_train(self) -> list[Asked]:
-        """Give one of each of the open trials that are alike; end those that have a twin."""
+        """Give one of each of the open trials that are alike; end those that need no training."""
         members: list[Asked] = []
         for asked, _ in list(self._open.values()):
             if twin := self._study.twin(asked):
                 self._end(asked, _copy(twin))
+            elif too_large := self._trainer.too_large(asked.params):
+                self._end(asked, Outcome("failed", reason=too_large))
             elif all(asked.params != other.params for other in members):
                 members.append(asked)
         return members
@@ -162,8 +191,8 @@ class Population:
     def _train(self, members: list[Asked]) -> None:
         training = self._trainer.training([asked.params for asked in members])
         n_steps = len(training.resources)
-        # A step has the same number in every trial, also where the smaller rungs are left out.
-        skipped = self._trainer.n_steps - n_steps
+        # A step is told by what it uses, the same in every trial also where rungs are left out.
+        fidelities = self._trainer.fidelities[-n_steps:]
 
         def watch(member: int, outcome: Outcome) -> bool:
             asked, run_id = self._open[members[member].number]
@@ -172,13 +201,23 @@ class Population:
             with self._interrupts.held():
                 self._watcher.step_done(asked.number, step, n_steps, outcome.curve[-1].val_mse)
                 self._tracker.step(run_id, outcome)
-                return self._study.report(asked, skipped + step, best.val_mse)
+                return self._study.report(asked, fidelities[step - 1], best.val_mse)
 
         def ended(member: int, outcome: Outcome) -> None:
+            if self._trainer.n_objectives > 1 and outcome.state == "complete":
+                outcome.predict_s = training.predict_s(member, outcome.best_step - 1)
             with self._interrupts.held():
                 self._end(members[member], outcome)
 
         trial.run(training, len(members), watch, ended, self._trainer.patience)
+
+    def _fail_overdue(self, members: list[Asked]) -> None:
+        """End what was in training when its time was over."""
+        limit_s = self._trainer.trial_timeout
+        for asked in members:
+            if asked.number in self._open:
+                reason = f"took longer than trial_timeout={limit_s:g} seconds"
+                self._end(asked, Outcome("failed", fit_s=limit_s or 0, reason=reason))
 
     def _lose(self, reason: str) -> None:
         """Queue the open trials again, but those that were lost too often."""
@@ -199,6 +238,8 @@ class Population:
         # run closed and tells the study (see recover), so that nothing is lost or done twice.
         self._tracker.finish(run_id, outcome, scores)
         self._study.tell(asked, outcome.state, scores, outcome.reason)
+        val_mse = scores["val_mse"] if outcome.state == "complete" else None
+        self._stopping.hear(outcome.state, val_mse, outcome.reason)
         del self._open[asked.number]
         self._watcher.trial_ended(asked.number, outcome)
 
@@ -212,4 +253,5 @@ def _copy(twin: Asked) -> Outcome:
         *(known[key] for key in ("train_mse", "train_mae", "val_mse", "val_mae")),
     )
     state: State = "pruned" if twin.state == "pruned" else "complete"
-    return Outcome(state, [point], best_step=1, copy_of=twin.number)
+    quick = known.get("predict_s")
+    return Outcome(state, [point], best_step=1, predict_s=quick, copy_of=twin.number)
