@@ -54,10 +54,12 @@ def _list() -> None:
 
 
 def _clear() -> None:
+    from popsearch import residuals
     from popsearch.data import cache as kept
 
     try:
         n_tables, n_bytes = kept.clear()
+        n_bytes += residuals.clear()
     except OSError as error:
         raise StorageError(
             f"cache clear: cannot remove {error.filename}: {error.strerror or error}"

@@ -39,17 +39,15 @@ def without(space: Space, params: Sequence[Params], errors: Sequence[float]) -> 
     error = np.asarray(errors, dtype=np.float64)
     if np.isfinite(error).sum() < max(MIN_COMPLETE, 1 + MIN_PER_PARAM * len(space.params)):
         return []
-    parts = {
-        name: _parts(param, [trial[name] for trial in params])
-        for name, param in _free(space.params).items()
-    }
+    free = _free(space.params)
+    parts = {name: _parts(p, [trial[name] for trial in params]) for name, p in free.items()}
     ranks = _ranks(error)
     if min((kruskal(part, ranks) for part in parts.values()), default=1.0) > CLEAR:
         return []
     return [
         name
         for name, part in parts.items()
-        if _chance(part, error) > CHANCE and _chance(part[:EARLY], error[:EARLY]) > CHANCE
+        if min(_chance(part[:n], error[:n], _n_parts(free[name])) for n in (EARLY, None)) > CHANCE
     ]
 
 
@@ -73,11 +71,11 @@ def kruskal(parts: NDArray[np.intp], ranks: NDArray[np.float64]) -> float:
     return float(chdtrc(n_parts - 1, (sums**2 / sizes[sizes > 0]).sum() / variance))
 
 
-def _chance(parts: NDArray[np.intp], error: NDArray[np.float64]) -> float:
+def _chance(parts: NDArray[np.intp], error: NDArray[np.float64], n_parts: int) -> float:
     """Give the smaller of the chances among all trials and among the complete ones."""
     beside = _beside(_ranks(error))
     done = np.isfinite(error)
-    if np.bincount(parts, minlength=N_PARTS).min() < 2 or done.sum() < 2:
+    if np.bincount(parts, minlength=n_parts).min() < 2 or done.sum() < 2:
         return 0.0
     return min(kruskal(parts, beside), kruskal(parts[done], beside[done]))
 
@@ -98,6 +96,12 @@ def _is_single(param: Param) -> bool:
     return param.low == param.high
 
 
+def _n_parts(param: Param) -> int:
+    if isinstance(param, CategoricalParam):
+        return len(param.choices)
+    return min(N_PARTS, param.high - param.low + 1) if isinstance(param, IntParam) else N_PARTS
+
+
 def _parts(param: Param, values: Sequence[Scalar]) -> NDArray[np.intp]:
     """Give the part of the range that each value lies in."""
     if isinstance(param, CategoricalParam):
@@ -107,8 +111,8 @@ def _parts(param: Param, values: Sequence[Scalar]) -> NDArray[np.intp]:
     numbers = np.array(values, dtype=np.float64)
     if param.log:
         ends, numbers = np.log(ends), np.log(numbers)
-    places = (numbers - ends[0]) / (ends[1] - ends[0]) * N_PARTS
-    parts: NDArray[np.intp] = np.clip(places.astype(np.intp), 0, N_PARTS - 1)
+    places = (numbers - ends[0]) / (ends[1] - ends[0]) * _n_parts(param)
+    parts: NDArray[np.intp] = np.clip(places.astype(np.intp), 0, _n_parts(param) - 1)
     return parts
 
 

@@ -74,6 +74,8 @@ def ending(result: "Result") -> tuple[dict[str, float], dict[str, str]]:
     metrics["duration_s"] = result.duration_s
     found = {f"best.{name}": str(value) for name, value in (result.best_params or {}).items()}
     found |= {"popsearch.stopped_by": result.stopped_by}
+    if result.advice:
+        found["popsearch.advice"] = "\n".join(result.advice)
     if result.best_trial is not None:
         found |= {"best.trial": str(result.best_trial), "best.resource": str(result.best_resource)}
     return {name: value for name, value in metrics.items() if value is not None}, found

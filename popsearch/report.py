@@ -29,6 +29,8 @@ def show(console: Console, result: "Result") -> None:
         console.print(_table(result))
     if result.front:
         console.print(_front(result))
+    for line in result.advice:
+        console.print(line, style="cyan", markup=False, soft_wrap=True)
     floor, test = result.floor_mse, result.test_mse
     if floor is not None and test is not None and test < floor:
         console.print(

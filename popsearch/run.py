@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import provenance, sqlite, threads
+from popsearch import advice, provenance, sqlite, threads
 from popsearch.config import Config, MlflowTracking
 from popsearch.errors import RefitError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import Plan, prepare
+from popsearch.residuals import N_KEPT, Residuals
 from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Study, storage_errors
@@ -50,6 +51,7 @@ class Result:
     duration_s: float
     warnings: list[str]
     failures: list[str]
+    advice: list[str]
     front: list[dict[str, float]]
 
 
@@ -83,10 +85,16 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         tracker = open_tracker(cfg.tracking, plan.table.name)
         run_id = tracker.open_study(provenance.record(plan, command))
         local.recover(study, tracker)
+        residuals = Residuals(
+            f"{cfg.storage.url}/{plan.study_name}",
+            [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)],
+        )
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
             stopping = Stopping(cfg.patience, cfg.min_improvement, cfg.max_failures)
-            stopped_by = local.search(plan, study, tracker, interrupts, terminal, wanted, stopping)
+            stopped_by = local.search(
+                plan, study, tracker, interrupts, terminal, wanted, stopping, residuals
+            )
         scores = None
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
@@ -100,7 +108,16 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         nothing = study.best() is None
         failures = stopping.causes if nothing or stopped_by == "max_failures" else []
         duration_s = time.monotonic() - started
-        result = _result(plan, study, scores, stopped_by, failures, run_id, duration_s)
+        result = _result(
+            plan,
+            study,
+            scores,
+            stopped_by,
+            failures,
+            _advice(plan, study, residuals),
+            run_id,
+            duration_s,
+        )
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
     if isinstance(cfg.tracking, MlflowTracking):
@@ -110,12 +127,21 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
     return result
 
 
+def _advice(plan: Plan, study: Study, residuals: Residuals) -> list[str]:
+    best = study.best()
+    if best is None or plan.n_objectives > 1:
+        return []
+    curve = study.curve(best) if len(plan.split.folds) == 1 else []
+    return advice.advise(plan.cfg.model, plan.space, study.scored(), curve, residuals.of)
+
+
 def _result(
     plan: Plan,
     study: Study,
     test: TestScores | None,
     stopped_by: str,
     failures: list[str],
+    advice: list[str],
     run_id: str,
     duration_s: float,
 ) -> Result:
@@ -148,6 +174,7 @@ def _result(
         duration_s=round(duration_s, 3),
         warnings=plan.warnings,
         failures=failures,
+        advice=advice,
         front=[
             {"trial": trial.number, **{name: trial.scores[name] for name in plan.cfg.objectives}}
             for trial in study.front()

@@ -71,14 +71,14 @@ def test_ranks_are_those_of_scipy(errors: list[float]) -> None:
 
 
 def test_what_matters_is_hardly_ever_named() -> None:
-    """In sixty studies two or three times; what does not matter is named in many of them."""
+    """In sixty studies with much noise three times at most; what does not matter often is."""
     false = told = 0
     for seed in range(60):
-        named = influence.without(Space(SPACE, ()), *study(seed, 60, ["a", "c"]))
+        named = influence.without(Space(SPACE, ()), *study(seed, 60, ["a", "c"], noise=0.25))
         false += not {"a", "c"}.isdisjoint(named)
         told += not {"b", "d", "e"}.isdisjoint(named)
     assert false <= 3
-    assert told >= 20
+    assert told >= 10
 
 
 def test_what_a_sampler_has_settled_is_not_named() -> None:

@@ -386,3 +386,30 @@ def test_an_interrupt_waits_for_a_safe_moment() -> None:
     with Interrupts(None) as interrupts, pytest.raises(Interrupted, match="Ctrl-C"):
         train()
     assert reached == ["held"]
+
+
+NARROW = (
+    "model=gbr",
+    "data.rows=1500",
+    "n_trials=12",
+    "sampler=random",
+    "pruner=none",
+    "model.steps.budget=20",
+    "model.space.learning_rate.high=0.05",
+    "model.known_good=[]",
+)
+
+
+def test_the_advice_is_told(compose: Any, workdir: Path, capsys: Any) -> None:
+    """A low learning rate and few stages: more are worth a try, also in the next process."""
+    cfg = compose(*NARROW)
+    result = run(cfg, workdir, "")
+    line = (
+        "the best trial's curve was still falling at the last step (n_estimators=20): "
+        "try model.steps.budget=40"
+    )
+    assert line in result.advice
+    assert sum("noise of the 315 validation rows" in line for line in result.advice) == 1
+    assert line in capsys.readouterr().out.replace("\n", " ")
+    assert json.loads((workdir / "result.json").read_text())["advice"] == result.advice
+    assert run(cfg, workdir, "").advice == result.advice

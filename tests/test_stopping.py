@@ -216,6 +216,7 @@ def test_trials_are_replayed_in_the_order_of_their_ends(compose: Any, workdir: P
     cfg = compose(*SMALL)
     study = Study(cfg, "study", prepare(cfg).space, 3)
     first, second, third = study.ask(3)
+    study.report(first, 1, 1.0)
     for trial, state, value in ((third, "complete", 3.0), (first, "pruned", 4.0)):
         study.tell(trial, state, {"val_mse": value})
     study.tell(second, "failed", {}, "no memory")

@@ -176,7 +176,20 @@ class Study:
         """Give how the trials that count ended, in the order of their ends: state and score."""
         ended = [t for t in self._record() if _counts(t) and t.datetime_complete]
         ended.sort(key=lambda t: t.datetime_complete or t.number)
-        return [(_NAMES[t.state], t.values[0] if t.values else None) for t in ended]
+        # A pruned trial has a value too: of a step that says less than the last.
+        scores = [t.values[0] if t.state == TrialState.COMPLETE else None for t in ended]
+        return [(_NAMES[t.state], score) for t, score in zip(ended, scores, strict=True)]
+
+    def scored(self) -> list[Asked]:
+        """Give the complete and the pruned trials, in the order of their numbers."""
+        return [_asked(trial) for trial in self._record().scored]
+
+    def curve(self, asked: Asked) -> list[float]:
+        """Give the best validation MSE of a trial so far after each step that was reported."""
+        return [
+            value
+            for _, value in sorted(self._storage.get_trial(asked.id).intermediate_values.items())
+        ]
 
     def counts(self) -> dict[str, int]:
         """Give the number of trials by how they ended."""

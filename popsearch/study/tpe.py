@@ -13,7 +13,7 @@ from popsearch.study.passthrough import Passthrough
 from popsearch.study.record import Record
 from popsearch.study.storage import record_of
 
-MOST = 500
+MOST = 1000
 """So many finished trials are all looked at."""
 N_GOOD = 25
 """The most trials that TPE takes for good ones, however many there are."""

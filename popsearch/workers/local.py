@@ -7,6 +7,7 @@ from popsearch import trial
 from popsearch.interrupt import Interrupted, Interrupts, Overdue
 from popsearch.models import Machine, Training, TrainingDied, WayOfTraining
 from popsearch.outcome import Outcome, Point, State
+from popsearch.residuals import Residuals
 from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Asked, Study
@@ -96,6 +97,7 @@ def search(
     watcher: Watcher,
     n_trials: float,
     stopping: Stopping | None = None,
+    residuals: Residuals | None = None,
 ) -> str:
     """Run trials until the study has ``n_trials`` of them, and say why it stopped.
 
@@ -116,7 +118,9 @@ def search(
             interrupts.check()
             if stopping.reason:
                 return stopping.reason
-            population = Population(trainer, study, tracker, interrupts, watcher, stopping)
+            population = Population(
+                trainer, study, tracker, interrupts, watcher, stopping, residuals
+            )
             population.run(int(min(trainer.population, left)))
     except Interrupted as stop:
         return stop.reason
@@ -140,9 +144,11 @@ class Population:
         interrupts: Interrupts,
         watcher: Watcher,
         stopping: Stopping,
+        residuals: Residuals | None = None,
     ) -> None:
         self._trainer, self._study, self._tracker = trainer, study, tracker
         self._interrupts, self._watcher, self._stopping = interrupts, watcher, stopping
+        self._residuals = residuals
         self._open: dict[int, tuple[Asked, str]] = {}  # by number: the trial and its run
 
     def run(self, n: int) -> None:
@@ -206,8 +212,14 @@ class Population:
         def ended(member: int, outcome: Outcome) -> None:
             if self._trainer.n_objectives > 1 and outcome.state == "complete":
                 outcome.predict_s = training.predict_s(member, outcome.best_step - 1)
+            asked, best = members[member], outcome.best
             with self._interrupts.held():
-                self._end(members[member], outcome)
+                self._end(asked, outcome)
+                if self._residuals and best and outcome.state == "complete":
+                    step = outcome.best_step - 1
+                    self._residuals.offer(
+                        asked.number, best.val_mse, lambda: training.val_residuals(member, step)
+                    )
 
         trial.run(training, len(members), watch, ended, self._trainer.patience)
 
