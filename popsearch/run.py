@@ -141,7 +141,7 @@ def _result(
     test: TestScores | None,
     stopped_by: str,
     failures: list[str],
-    advice: list[str],
+    advised: list[str],
     run_id: str,
     duration_s: float,
 ) -> Result:
@@ -174,7 +174,7 @@ def _result(
         duration_s=round(duration_s, 3),
         warnings=plan.warnings,
         failures=failures,
-        advice=advice,
+        advice=advised,
         front=[
             {"trial": trial.number, **{name: trial.scores[name] for name in plan.cfg.objectives}}
             for trial in study.front()

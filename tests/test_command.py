@@ -130,9 +130,7 @@ BAD: list[tuple[str, list[str]]] = [
     # Members side by side, and what is searched for every family.
     (
         "model=ridge +model.population=2",
-        [
-            "model.population must be 1 for LeastSquares, which trains one member at a time, but got 2"
-        ],
+        ["must be 1 for LeastSquares, which trains one member at a time, but got 2"],
     ),
     ("model=gbr +model.population=3", ["model.population must be 1 for GradientBoosting, which"]),
     ("model=mlp model.population=none", ["model.population: must be auto or a whole number above"]),
