@@ -35,7 +35,9 @@ from popsearch.outcome import Outcome
 from popsearch.plan import Plan
 from popsearch.space import Params
 from popsearch.study import samplers
+from popsearch.study.curves import end
 
+FIRST = 3
 FAMILIES = "lasso decision_tree knn random_forest extra_trees gbr hist_gbr lightgbm xgboost mlp"
 
 
@@ -55,11 +57,28 @@ class Curve:
         return last - earlier[-1] if self.has_rungs and earlier else last
 
 
+class ByCurve(BasePruner):
+    """The rule of popsearch's own pruner for any family, in a study that is not in a database."""
+
+    def __init__(self, budget: int, factor: float) -> None:
+        self._budget, self._factor = budget, factor
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Tell whether a trial is not worth the rest of its steps."""
+        done = [t.value for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+        values = [value for _, value in sorted(trial.intermediate_values.items())]
+        known = min((value for value in done if value is not None), default=np.inf)
+        return len(values) >= FIRST and end(values, self._budget, self._factor) > known
+
+
 PRUNERS: dict[str, Callable[[int], BasePruner]] = {
     "none": lambda n: optuna.pruners.NopPruner(),
     "median, 5 first, from a quarter": lambda n: MedianPruner(5, n // 4),
     "median, 5 first": lambda n: MedianPruner(5, 0),
     "median, 1 first": lambda n: MedianPruner(1, 0),
+    "curve, 1 times the promise": lambda n: ByCurve(n, 1.0),
+    "curve, 1.5 times": lambda n: ByCurve(n, 1.5),
+    "curve, 2 times": lambda n: ByCurve(n, 2.0),
     "halving by 2": lambda n: SuccessiveHalvingPruner(1, 2),
     "halving by 3": lambda n: SuccessiveHalvingPruner(1, 3),
     "halving by 4": lambda n: SuccessiveHalvingPruner(1, 4),

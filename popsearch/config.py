@@ -93,6 +93,21 @@ class MedianPruner(Section):
     warmup: Annotated[float, Field(ge=0, le=1)]
 
 
+class CurvePruner(Section):
+    """Stops a trial whose curve, drawn on to its end, stays above the best.
+
+    Nothing is pruned before ``first`` steps; ``factor`` times the fall that the curve promises may
+    come. That is for stages. Rungs of rows, folds, and epochs after a share of ``warmup`` are
+    compared with the median of earlier trials, when ``n_startup_trials`` of them are complete.
+    """
+
+    name: Literal["curve"]
+    first: Annotated[int, Field(ge=3)]
+    factor: Annotated[float, Field(gt=0)]
+    n_startup_trials: Annotated[int, Field(ge=0)]
+    warmup: Annotated[float, Field(ge=0, le=1)]
+
+
 class HalvingPruner(Section):
     """Keeps one in ``reduction_factor`` trials at each rung."""
 
@@ -143,7 +158,8 @@ Sampler = Annotated[
     Field(discriminator="name"),
 ]
 Pruner = Annotated[
-    Union[NoPruner, MedianPruner, HalvingPruner, HyperbandPruner], Field(discriminator="name")
+    Union[NoPruner, CurvePruner, MedianPruner, HalvingPruner, HyperbandPruner],
+    Field(discriminator="name"),
 ]
 Tracking = Annotated[Union[MlflowTracking, NoTracking], Field(discriminator="name")]
 

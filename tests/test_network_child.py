@@ -103,6 +103,21 @@ def test_a_process_that_compiled_many_programs_is_replaced(
     assert host.compile_s() > spent > 0
 
 
+def test_a_script_without_a_guard_is_run_once(tmp_path: Path) -> None:
+    """A process that starts another one from its first lines is not run again in it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from popsearch.networks import child\n"
+        "print('begun', flush=True)\n"
+        f"print(child.of('{BACKEND}').device().name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.splitlines().count("begun") == 1
+    assert len(done.stdout.splitlines()) == 2
+
+
 def test_the_process_ends_with_its_parent() -> None:
     """A parent that is killed leaves nothing behind."""
     code = (

@@ -302,8 +302,8 @@ def test_a_rung_has_the_same_number_whether_others_are_left_out(
     name = run(compose(*cfg, "n_trials=8", "pruner=none"), workdir, "").study
     result = run(compose(*cfg, "n_trials=20", "pruner=median"), workdir, "")
     trials = optuna.load_study(study_name=name, storage="sqlite:///optuna.db").trials
-    assert [sorted(t.intermediate_values) for t in trials[:8]] == [[3]] * 8
-    assert {step for t in trials[8:] for step in t.intermediate_values} == {1, 2, 3}
+    assert [sorted(t.intermediate_values) for t in trials[:8]] == [[9]] * 8
+    assert {step for t in trials[8:] for step in t.intermediate_values} == {1, 3, 9}
     assert result.n_trials["complete"] > 8
 
 

@@ -1,6 +1,7 @@
 """The Optuna side: a study asked, told, closed and opened again."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from popsearch import process
 from popsearch.config import Config
 from popsearch.plan import prepare
-from popsearch.space import Params
+from popsearch.space import Params, contains
 from popsearch.study import Asked, Study, faults
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -68,17 +69,31 @@ def test_every_sampler_works_with_every_pruner(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_sampler_searches_every_family(family: str, compose: Any, workdir: Path) -> None:
-    """Each family's space is searched by each sampler that can, within its bounds."""
-    for sampler in SAMPLERS:
-        cfg = compose(f"model={family}", "data.rows=500")
-        cfg = cfg.model_copy(update={"sampler": compose(f"sampler={sampler}").sampler})
-        plan = prepare(compose(f"model={family}", "data.rows=500"))
-        if faults(cfg.sampler, plan.space):
+def test_every_family_is_searched_by_every_sampler_with_every_pruner(
+    family: str, compose: Any, workdir: Path
+) -> None:
+    """In short: each proposes within the family's bounds, and a weak trial may be stopped."""
+    pytest.importorskip("torch", reason="sampler=gp needs PyTorch")
+    plan = prepare(compose(f"model={family}", "data.rows=500"))
+    budget, n_trials = plan.fidelities[-1], 3 if family != "linear" else 1
+    searched = replace(plan.space, known_good=())
+    samplers = [compose(f"sampler={name}").sampler for name in SAMPLERS]
+    pruners = [compose(f"pruner={name}").pruner for name in PRUNERS]
+    for sampler, pruner in itertools.product(samplers, pruners):
+        if faults(sampler, plan.space):
             continue
-        study = Study(cfg, f"{family}-{sampler}", plan.space, plan.fidelities[-1])
-        for asked in run(study, 4 if family != "linear" else 1):
-            assert list(asked.params) == list(plan.space.active(asked.params))
+        cfg = plan.cfg.model_copy(update={"sampler": sampler, "pruner": pruner})
+        study = Study(cfg, f"{sampler.name}-{pruner.name}", searched, budget)
+        for i in range(n_trials):
+            (asked,) = study.ask()
+            assert list(asked.params) == list(searched.active(asked.params))
+            for name, value in asked.params.items():
+                assert contains(searched.params[name], value)
+            stopped = [study.report(asked, fidelity, 5.0 + i) for fidelity in plan.fidelities[:3]]
+            assert not (stopped[-1] and plan.fidelities[2] == budget)
+            assert not (pruner.name == "none" and any(stopped))
+            end(study, asked, 5.0 + i)
+        assert study.n_done() == n_trials
 
 
 def test_known_good_sets_come_first(compose: Any, workdir: Path) -> None:

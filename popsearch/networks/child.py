@@ -5,13 +5,15 @@ training has a process of its own, which is replaced by a new one when it has co
 also keeps TensorFlow out of the search, and a crash in it from ending the search.
 """
 
+import contextlib
 import itertools
-import multiprocessing
 import signal
+import subprocess
+import sys
 import traceback
 import weakref
 from collections.abc import Iterable, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +34,7 @@ class Child:
 
     def __init__(self, name: Backend) -> None:
         self.backend: Backend = name
-        self._process: Any = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection
         self._numbers = itertools.count()
         self._living: set[int] = set()  # populations that are still of use
@@ -79,14 +81,14 @@ class Child:
         TrainingDied
             If it ended.
         """
-        if self._process is None:
-            self._start()
+        process = self._process or self._start()
         try:
             self._pipe.send((what, arguments))
             ok, answer, self._n_compiled, self._compile_s = self._pipe.recv()
         except (EOFError, OSError) as error:
-            self._process.join(5)
-            code = self._process.exitcode
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            code = process.returncode
             self.stop()
             raise TrainingDied(
                 f"the process that trains networks ended (exit code {code}); -9 is what the "
@@ -110,19 +112,24 @@ class Child:
         """End the process; the next call starts another."""
         if self._process is not None:
             self._process.kill()
-            self._process.join()
+            self._process.wait()
             self._pipe.close()
         self._process = None
         self._living.clear()
         self._earlier_s += self._compile_s
         self._n_compiled, self._compile_s = 0, 0.0
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self.backend), daemon=True)
-        self._process.start()
+    def _start(self) -> "subprocess.Popen[bytes]":
+        # Not by multiprocessing, which runs the program's own file again in each new process: a
+        # script that fits a network in its first line would do so there too.
+        self._pipe, theirs = Pipe()
+        code = f"import sys; sys.path[:] = {sys.path}; from popsearch.networks import child; "
+        code += f"child.serve({theirs.fileno()}, {self.backend!r})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        )
         theirs.close()
+        return self._process
 
 
 class RemotePopulation:
@@ -167,8 +174,9 @@ def of(name: Backend) -> Child:
     return _children.setdefault(name, Child(name))
 
 
-def _serve(pipe: Connection, name: Backend) -> None:
-    """Answer calls until the parent is gone."""
+def serve(descriptor: int, name: Backend) -> None:
+    """Answer the calls that come through a pipe until the parent is gone."""
+    pipe = Connection(descriptor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear
     from popsearch.networks.population import Population
     from popsearch.networks.program import compiled

@@ -19,6 +19,7 @@ from optuna.distributions import (
 from popsearch import config, family, section
 from popsearch.errors import ConfigError
 from popsearch.space import Params, Space
+from popsearch.study.curves import CurvePruner
 from popsearch.study.median import MedianPruner
 from popsearch.study.tpe import BoundedTPESampler
 
@@ -162,9 +163,20 @@ def _cut(param: family.Param, n_points: int) -> list[section.Scalar]:
     return [float(v) for v in np.clip(points, param.low, param.high)]
 
 
-def pruner(cfg: config.Pruner, budget: int) -> optuna.pruners.BasePruner:
-    """Give the pruner that stops weak trials, which end when they have used ``budget``."""
+def pruner(cfg: config.Pruner, budget: int, kind: str = "stages") -> optuna.pruners.BasePruner:
+    """Give the pruner that stops weak trials, which end when they have used ``budget``.
+
+    Parameters
+    ----------
+    kind
+        What steps are: ``stages``, ``epochs``, ``rows`` or ``folds``.
+    """
     match cfg:
+        case config.CurvePruner():
+            if kind == "stages":
+                return CurvePruner(budget, cfg.first, cfg.factor)
+            n_warmup = int(cfg.warmup * budget) if kind == "epochs" else 0
+            return MedianPruner(cfg.n_startup_trials, n_warmup)
         case config.NoPruner():
             return optuna.pruners.NopPruner()
         case config.MedianPruner():

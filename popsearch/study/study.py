@@ -60,12 +60,13 @@ class Study:
         self.name, self.space, self._budget = name, space, budget
         self._worker = process.identity()
         database = optuna.storages.RDBStorage(cfg.storage.url)
+        kind = "folds" if cfg.split.name == "kfold" else cfg.model.steps.kind
         self._storage = SnapshotStorage(database, {"worker": self._worker})
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
             directions=["minimize"] * len(cfg.objectives),
-            pruner=samplers.pruner(cfg.pruner, budget),
+            pruner=samplers.pruner(cfg.pruner, budget, kind),
             load_if_exists=True,
         )
         # A sampler that starts again with the same seed proposes the same points again.
