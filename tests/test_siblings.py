@@ -20,7 +20,7 @@ def open_study(cfg: Config, name: str = "study") -> Study:
     defaults = {"subsample": 1.0, "max_features": 1.0, "min_samples_leaf": 1, "alpha": 0.9}
     searched, faults = space.read(cfg.model.space, cfg.model.known_good, defaults)
     assert not faults
-    return Study(cfg, name, searched, n_steps=3)
+    return Study(cfg, name, searched, budget=3)
 
 
 def end(study: Study, asked: Asked, val_mse: float, state: Any = "complete") -> None:
@@ -72,15 +72,15 @@ def test_siblings_leave_the_sampler_as_it_was(
     study.ask(6, 6, STRUCTURE)
     assert study._study.sampler is sampler
     assert len({str(structure(trial)) for trial in study.ask(12)}) > 2
-    inner, writes = study._storage._inner, itertools.count()
-    real = inner.set_trial_param
+    storage, writes = study._storage, itertools.count()
+    real = storage.set_trial_param
 
     def full(*args: Any) -> None:
         if next(writes) > 8:  # a parameter of the second trial
             raise RuntimeError("disk is full")
         real(*args)
 
-    monkeypatch.setattr(inner, "set_trial_param", full)
+    monkeypatch.setattr(storage, "set_trial_param", full)
     with pytest.raises(RuntimeError, match="disk"):
         study.ask(2, 2, STRUCTURE)
     assert study._study.sampler is sampler
