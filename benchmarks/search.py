@@ -33,6 +33,7 @@ from popsearch.workers import local
 PRUNERS = (
     "none",
     "curve",
+    "curve pruner.factor=1.0",
     "curve pruner.factor=1.5",
     "median",
     "successive_halving",
