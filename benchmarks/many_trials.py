@@ -142,7 +142,8 @@ class Training:
 class Trainer:
     """Makes such trainings."""
 
-    patience, n_steps, population, val_variance = None, N_STEPS, 1, 1.0
+    fidelities: ClassVar[list[int]] = [*range(1, N_STEPS + 1)]
+    patience, population, val_variance = None, 1, 1.0
     machine, way, trial_timeout, n_objectives = Machine(), FittedOnce, None, 1
 
     def too_large(self, params: Params) -> str:
