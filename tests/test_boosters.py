@@ -99,10 +99,12 @@ def test_many_rows_get_many_threads(monkeypatch: pytest.MonkeyPatch, compose: An
     assert given == [1, 1, 2, 4]
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "xgboost"], indirect=True)
 def test_the_refitted_model_has_no_number_of_threads(plan: Plan, family: str) -> None:
-    """Where the stored model is loaded there may be more threads, or fewer."""
-    if family == "catboost":
-        pytest.skip("CatBoost predicts with all threads, whatever it was fitted with")
+    """Where the stored model is loaded there may be more threads, or fewer.
+
+    CatBoost predicts with all threads, whatever it was fitted with.
+    """
     rows = plan.rows
     fitted = plan.way.refit(plan.cfg.model, plan.space.known_good[0], 5, rows.X_train, rows.y_train)
     assert fitted.get_params()["n_jobs"] is None
