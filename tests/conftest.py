@@ -1,5 +1,6 @@
 """What several test files need: an empty folder, a composed configuration, a command's faults."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from hypothesis import settings
 from popsearch import __main__, command
 from popsearch.config import Config
 from popsearch.errors import ConfigError
+
+# Tests run in several processes. Threads that wait for work must not keep the others from it; read
+# when a library with OpenMP is loaded, which is not yet.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("popsearch", deadline=None)
