@@ -242,6 +242,8 @@ class Plan:
             X_val=transformer.transform(X.iloc[fold.val]),
             y_val=y[fold.val],
         )
+        for shared in (rows.X_train, rows.y_train, rows.X_val, rows.y_val):
+            shared.flags.writeable = False  # no trial may change what the next one sees
         return transformer, rows
 
     def _transformer(self, scaler: str, n_train: int) -> "ColumnTransformer":

@@ -92,7 +92,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("model.estimator=sklearn.svm.SVC", ["must be a regressor, but it is a classifier"]),
     ("model.estimator=sklearn.pipeline.Pipeline", ["cannot be made without arguments"]),
     ("model.training=popsearch.models.stages.Forrest", ["did you mean Forest?"]),
-    ("model.training=popsearch.models.stages.Stages", ["name one of them"]),
+    ("model.training=popsearch.models.growing.Growing", ["name one of them"]),
     ("model.training=popsearch.models.Training", ["name one of them"]),
     ("model.training=popsearch.models.Rows", ["must be a way of training, but has no advance"]),
     (

@@ -1,21 +1,19 @@
-"""Gradient boosting of three other libraries: LightGBM, XGBoost and CatBoost.
+"""Gradient boosting of three other libraries: LightGBM, XGBoost and, in ``cat_boost.py``, CatBoost.
 
 They come with ``pip install 'popsearch[boosters]'``. Each library keeps the running predictions
 of all rows itself, so that a score costs no pass over the trees.
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch.family import ModelConfig, StageSteps
-from popsearch.models import estimator
-from popsearch.models.aside import Aside, Inside
-from popsearch.models.stages import Stages
-from popsearch.models.training import Machine, Rows, Scores, score
+from popsearch.family import ModelConfig
+from popsearch.models.growing import Growing, GrowingInPlace
+from popsearch.models.training import Machine, Rows
 from popsearch.space import Params
 
 LIGHTGBM_MORE = frozenset(
@@ -27,7 +25,6 @@ LIGHTGBM_MORE = frozenset(
         *("top_rate", "use_quantized_grad", "verbose"),
     ]
 )
-MEAN_HALF = "Quantile:alpha=0.5;delta=0"  # of the absolute errors; CatBoost's MAE is off by 1e-6
 
 
 def n_openmp() -> int:
@@ -38,7 +35,7 @@ def n_openmp() -> int:
     return min(int(lib["num_threads"]) for lib in libraries if lib["user_api"] == "openmp")
 
 
-class Booster(Stages):
+class Booster(Growing):
     """What the three have in common: each is told how many threads there are for it.
 
     Parameters
@@ -68,18 +65,10 @@ class Booster(Stages):
         return Machine(packages=(cls.package,))
 
     @classmethod
-    def refit(
-        cls,
-        model: ModelConfig,
-        params: Params,
-        resource: int,
-        X: NDArray[np.float64],
-        y: NDArray[np.float64],
+    def _fit_alone(
+        cls, model: ModelConfig, unfitted: Any, X: NDArray[np.float64], y: NDArray[np.float64]
     ) -> Any:
-        """Fit with the number of stages that was best."""
-        assert isinstance(model.steps, StageSteps)
         n_threads = cls._threads(model, len(y))
-        unfitted = estimator.build(model, params, **{model.steps.param: resource})
         own = {name: unfitted.get_params()[name] for name in n_threads}
         fitted = unfitted.set_params(**n_threads).fit(X, y)
         return fitted.set_params(**own)  # where it is loaded there may be other threads
@@ -92,7 +81,7 @@ class Booster(Stages):
         return {cls.threads: max(1, min(n_openmp(), n_rows // cls.rows_per_thread))}
 
 
-class LightGBM(Booster):
+class LightGBM(Booster, GrowingInPlace):
     """LightGBM's LGBMRegressor (Ke et al., 2017)."""
 
     package: ClassVar[str] = "lightgbm"
@@ -134,7 +123,7 @@ class LightGBM(Booster):
         return model
 
 
-class XGBoost(Booster):
+class XGBoost(Booster, GrowingInPlace):
     """XGBoost's XGBRegressor (Chen and Guestrin, 2016, doi:10.1145/2939672.2939785)."""
 
     package: ClassVar[str] = "xgboost"
@@ -164,105 +153,3 @@ class XGBoost(Booster):
         model = copy.copy(self._estimator).set_params(**{self._param: n_stages})
         model.load_model(self._booster[:n_stages].save_raw())
         return model
-
-
-class CatBoost(Booster):
-    """CatBoost's CatBoostRegressor (Prokhorenkova et al., 2018, arXiv:1706.09516).
-
-    It calls back from the middle of its own machine code, so its fit runs in a thread: there
-    neither Ctrl-C nor a time limit can raise in it, which it would take for a failure.
-    """
-
-    package: ClassVar[str] = "catboost"
-    threads: ClassVar[str] = "thread_count"
-    rows_per_thread: ClassVar[int] = 1  # its threads sleep while they wait
-
-    def __init__(
-        self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True
-    ) -> None:
-        super().__init__(model, members, rows, prunable)
-        assert isinstance(model.steps, StageSteps)
-        every, budget = model.steps.every, model.steps.budget
-        # It measures after stages 1, 11, 21, ...; at every stage that would cost a sixth more.
-        self.resources = [*range(every + 1, budget, every), budget]
-        self._estimator.set_params(metric_period=every, custom_metric=[MEAN_HALF])
-        self._n_done = 0
-        stages = frozenset(self.resources)
-
-        def fit(inside: Inside, fitted: Any = self._estimator) -> None:
-            data, watch = (rows.X_val, rows.y_val), _Watch(inside, stages)
-            fitted.fit(
-                rows.X_train, rows.y_train, eval_set=data, use_best_model=False, callbacks=[watch]
-            )
-
-        self._aside = Aside(fit)
-
-    def advance(self) -> Scores:
-        """Resume the fit until the next block of stages is done."""
-        n_stages, rows = self.resources[self._n_done], self._rows
-        errors = self._aside.resume()
-        self._n_done += 1
-        if errors is not None:
-            return Scores(np.array([n_stages]), *(np.array([error]) for error in errors))
-        # It found nothing more to learn and ended by itself.
-        X_train, X_val = (self._estimator.predict(X) for X in (rows.X_train, rows.X_val))
-        return score(rows, n_stages, X_train, X_val)
-
-    def drop(self, members: Iterable[int]) -> None:
-        """End the fit where it stands; the stages so far are a fitted model."""
-        if list(members):
-            self._aside.stop()
-
-    def model(self, member: int, step: int) -> Any:
-        """Give the model with the stages of the first steps only."""
-        self._aside.stop()
-        return self._cut(self.resources[step])
-
-    @classmethod
-    def faults(cls, model: ModelConfig) -> list[str]:
-        """Give what of the configuration this way of training cannot do."""
-        found = super().faults(model)
-        if not {"learning_rate", "eta"} & {*model.fixed, *model.space}:
-            found.append(
-                "model.space.learning_rate must be there, or model.fixed.learning_rate: else "
-                "CatBoost takes another one for every number of stages"
-            )
-        return found
-
-    @classmethod
-    def refit(
-        cls,
-        model: ModelConfig,
-        params: Params,
-        resource: int,
-        X: NDArray[np.float64],
-        y: NDArray[np.float64],
-    ) -> Any:
-        """Fit with the number of stages that was best."""
-        assert isinstance(model.steps, StageSteps)
-        own = {model.steps.param: resource, **cls._threads(model, len(y))}
-        fitted = estimator.build(model, params, **own)
-        Aside(lambda inside: fitted.fit(X, y, callbacks=[_Watch(inside, frozenset())])).resume()
-        return fitted
-
-    def _fit(self) -> None:
-        raise NotImplementedError  # in a thread instead
-
-    def _cut(self, n_stages: int) -> Any:
-        model = self._estimator.copy()
-        model.shrink(min(n_stages, model.tree_count_))
-        return model
-
-
-class _Watch:
-    """What CatBoost calls after every stage; it goes on where the answer is true."""
-
-    def __init__(self, inside: Inside, stages: frozenset[int]) -> None:
-        self._inside, self._stages = inside, stages
-
-    def after_iteration(self, info: Any) -> bool:
-        if info.iteration not in self._stages:
-            return not self._inside.stopped
-        metrics = [info.metrics[rows] for rows in ("learn", "validation")]
-        errors = [(rows["RMSE"][-1] ** 2, 2 * rows[MEAN_HALF][-1]) for rows in metrics]
-        return self._inside.hand_out([figure for pair in errors for figure in pair])

@@ -1,107 +1,22 @@
-"""Models that grow in stages: boosting and forests, advanced a block of stages at a time.
-
-A library's ``fit`` runs to its end once called. Here it runs inside a greenlet that hands the
-scores out at every block and waits to be resumed, so that a search can look, prune and stop
-without refitting: one ``fit`` per trial, whatever the number of steps.
-"""
+"""scikit-learn's models that grow in stages: gradient boosting and forests."""
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from greenlet import greenlet
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from popsearch.family import ModelConfig, StageSteps
 from popsearch.models import estimator
-from popsearch.models.training import OneByOne, Rows, Scores, StepsKind, free_mib, score
+from popsearch.models.growing import GrowingInPlace
+from popsearch.models.training import Rows, free_mib
 from popsearch.space import Params
 
 NODE_BYTES = 72  # of a tree of scikit-learn, with the value that it predicts
 
 
-class Stages(OneByOne, ABC):
-    """A set of one, grown by ``every`` stages a step up to ``budget``.
-
-    A family of this kind is a subclass with ``_fit`` and ``_cut``.
-    """
-
-    keeps_best: ClassVar[bool] = True
-    steps_kind: ClassVar[StepsKind] = "stages"
-
-    settings: ClassVar[Params] = {}
-    """What the estimator must be told so that it takes all stages that it is asked for."""
-
-    def __init__(
-        self, model: ModelConfig, members: Sequence[Params], rows: Rows, prunable: bool = True
-    ) -> None:
-        assert isinstance(model.steps, StageSteps)
-        (params,) = members
-        steps = model.steps
-        self.resources = [*range(steps.every, steps.budget, steps.every), steps.budget]
-        self._rows, self._dropped, self._param = rows, False, steps.param
-        own = {**self.settings, steps.param: steps.budget}
-        self._estimator = estimator.build(model, params, **own)
-        self._run = greenlet(self._fit)
-
-    def advance(self) -> Scores:
-        """Resume the fit until the next block of stages is done."""
-        scores: Scores = self._run.switch()
-        return scores
-
-    def drop(self, members: Iterable[int]) -> None:
-        """End the fit where it stands; the stages so far are a fitted model."""
-        if not self._dropped and self._run and list(members):
-            self._dropped = True
-            self._run.switch()
-
-    def model(self, member: int, step: int) -> Any:
-        """Give the model with the stages of the first steps only."""
-        if not self._run.dead:
-            self.drop([member])
-        return self._cut(self.resources[step])
-
-    @classmethod
-    def refit(
-        cls,
-        model: ModelConfig,
-        params: Params,
-        resource: int,
-        X: NDArray[np.float64],
-        y: NDArray[np.float64],
-    ) -> Any:
-        """Fit with the number of stages that was best."""
-        assert isinstance(model.steps, StageSteps)
-        own = {**cls.settings, model.steps.param: resource}
-        return estimator.build(model, params, **own).fit(X, y)
-
-    def _reached(
-        self,
-        n_stages: int,
-        train_prediction: NDArray[np.float64],
-        val_prediction: NDArray[np.float64],
-    ) -> bool:
-        """Hand out the scores where a step ends here; true means: stop the fit."""
-        if n_stages in self.resources:
-            scores = score(self._rows, n_stages, train_prediction, val_prediction)
-            search = self._run.parent
-            assert search is not None
-            search.switch(scores)
-        return self._dropped
-
-    @abstractmethod
-    def _fit(self) -> None:
-        """Fit ``self._estimator``, calling ``_reached`` after every stage."""
-
-    @abstractmethod
-    def _cut(self, n_stages: int) -> Any:
-        """Give the fitted model with only its first stages."""
-
-
-class GradientBoosting(Stages):
+class GradientBoosting(GrowingInPlace):
     """scikit-learn's GradientBoostingRegressor (Friedman, 2001, doi:10.1214/aos/1013203451)."""
 
     def _fit(self) -> None:
@@ -125,7 +40,7 @@ class GradientBoosting(Stages):
         return model
 
 
-class HistGradientBoosting(Stages):
+class HistGradientBoosting(GrowingInPlace):
     """scikit-learn's HistGradientBoostingRegressor, after LightGBM (Ke et al., 2017)."""
 
     # Its default would hold back a tenth of more than 10,000 rows and stop by itself.
@@ -170,7 +85,7 @@ class _Watched(HistGradientBoostingRegressor):  # type: ignore[misc]
         return stop
 
 
-class Forest(Stages):
+class Forest(GrowingInPlace):
     """scikit-learn's forests (Breiman, 2001, doi:10.1023/A:1010933404324), tree by tree."""
 
     @classmethod
