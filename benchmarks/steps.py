@@ -1,8 +1,8 @@
 """Measure what looking at every step costs: one plain fit against one advanced step by step.
 
-Run: uv run python benchmarks/steps.py   (three fits of each kind: three minutes)
+Run: uv run python benchmarks/steps.py   (three fits of each kind: five minutes)
 
-The plain fit is scikit-learn's own, with the family's first known-good parameters and its whole
+The plain fit is the library's own, with the family's first known-good parameters and its whole
 budget, and one prediction each of training and validation rows. popsearch takes all its steps,
 without patience, and scores both sets of rows after each. The models must come out the same.
 """
@@ -24,7 +24,16 @@ from popsearch.family import StageSteps
 from popsearch.models import Rows
 from popsearch.plan import Plan
 
-FAMILIES = {"hist_gbr": None, "gbr": 10_000, "random_forest": 10_000}  # how many training rows
+FAMILIES = {  # how many training rows
+    "hist_gbr": None,
+    "gbr": 10_000,
+    "random_forest": 10_000,
+    "lightgbm": None,
+    "xgboost": None,
+    "catboost": None,
+}
+# The same number of threads for both.
+THREADS = {"lightgbm": "n_jobs=1", "xgboost": "n_jobs=1", "catboost": "thread_count=2"}
 # Left to itself the library sets rows aside and stops early, which would be another model.
 PLAIN = {"hist_gbr": {"early_stopping": False}}
 
@@ -80,7 +89,8 @@ def main() -> None:
     for column in columns:
         report.add_column(column, justify="right")
     for family in args.families:
-        plan = real_tracks.plan(f"model={family}", *overrides)
+        threads = [f"+model.fixed.{THREADS[family]}"] if family in THREADS else []
+        plan = real_tracks.plan(f"model={family}", *threads, *overrides)
         rows = some_rows(plan, FAMILIES[family])
         plain, stepped = [], []
         for _ in track(range(args.repeats), family, transient=True):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ResidualsOf = Callable[[int, float], NDArray[np.float32] | None]
 
-MIN_COMPLETE = 10
+MIN_TRIALS = 10
 MIN_VAL_ROWS = 30
 N_PLACES = 5
 FALLING = 1e-3  # of the error, in the last tenth of the steps
@@ -46,7 +46,7 @@ def advise(
         where they are kept.
     """
     complete = [trial for trial in trials if trial.state == "complete"]
-    if len(complete) < MIN_COMPLETE:
+    if len(trials) < MIN_TRIALS or not complete:
         return []
     places = _places(complete)
     errors = [t.scores["val_mse"] if t.state == "complete" else math.inf for t in trials]

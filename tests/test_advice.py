@@ -1,5 +1,6 @@
 """Advice at the end of a search: it is given where it holds, and not where it does not."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -179,7 +180,15 @@ def test_the_scaler_is_fixed_where_it_is_set(compose: Callable[..., Config]) -> 
 
 
 def test_few_trials_get_no_advice(compose: Callable[..., Config]) -> None:
-    """Nine complete ones, whatever they show."""
+    """Nine that ended, whatever they show."""
     given = trials([*np.arange(90.0, 100)], resource=200)
     assert advise(compose, given)
     assert advise(compose, given[:9]) == []
+
+
+def test_pruned_trials_count_as_trials(compose: Callable[..., Config]) -> None:
+    """A search whose pruner lets only one trial in ten end is not without advice."""
+    best, *others = trials([*np.arange(90.0, 100)], resource=200)
+    pruned = [dataclasses.replace(trial, state="pruned") for trial in others]
+    assert advise(compose, [best, *pruned])
+    assert advise(compose, [dataclasses.replace(best, state="pruned"), *pruned]) == []
