@@ -37,7 +37,7 @@ from popsearch.space import Params
 from popsearch.study import samplers
 from popsearch.study.curves import end
 
-FIRST = 3
+FIRST = 4
 FAMILIES = "lasso decision_tree knn random_forest extra_trees gbr hist_gbr lightgbm xgboost mlp"
 
 
@@ -77,8 +77,8 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
     "median, 5 first": lambda n: MedianPruner(5, 0),
     "median, 1 first": lambda n: MedianPruner(1, 0),
     "curve, 1 times the promise": lambda n: ByCurve(n, 1.0),
+    "curve, 1.25 times": lambda n: ByCurve(n, 1.25),
     "curve, 1.5 times": lambda n: ByCurve(n, 1.5),
-    "curve, 2 times": lambda n: ByCurve(n, 2.0),
     "halving by 2": lambda n: SuccessiveHalvingPruner(1, 2),
     "halving by 3": lambda n: SuccessiveHalvingPruner(1, 3),
     "halving by 4": lambda n: SuccessiveHalvingPruner(1, 4),

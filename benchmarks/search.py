@@ -34,7 +34,7 @@ PRUNERS = (
     "none",
     "curve",
     "curve pruner.factor=1.0",
-    "curve pruner.factor=1.2",
+    "curve pruner.factor=1.5",
     "median",
     "successive_halving",
     "hyperband",

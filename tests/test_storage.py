@@ -52,10 +52,10 @@ def database(template: Path, tmp_path: Path) -> Callable[[], str]:
     return database
 
 
-def opened(url: str) -> tuple[optuna.Study, SnapshotStorage]:
+def opened(url: str, write_s: float = 0) -> tuple[optuna.Study, SnapshotStorage]:
     """Open the study of a database as a process of its own would."""
     database = optuna.storages.RDBStorage(url, skip_table_creation=True)
-    storage = SnapshotStorage(database, {"worker": url})
+    storage = SnapshotStorage(database, {"worker": url}, write_s)
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(
         storage=storage, study_name="study", sampler=sampler, load_if_exists=True
@@ -136,6 +136,48 @@ def test_two_processes_know_what_the_database_holds(
             found = worker.storage.get_all_trials(study_id, states=states)
             assert_same(found, [t for t in read_all if t.state in states])
         assert_scans(worker.storage.record(study_id), read_all)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.lists(st.floats(width=32), min_size=1, max_size=8),
+    again=st.integers(0, 7),
+    state=st.sampled_from([TrialState.PRUNED, TrialState.FAIL]),
+)
+def test_values_that_wait_are_there_when_the_trial_ends(
+    values: list[float], again: int, state: TrialState, database: Callable[[], str]
+) -> None:
+    """Its own process knows them at once; the database when it ends, each once, the last one."""
+    url = database()
+    study, storage = opened(url, write_s=60)
+    plain = optuna.storages.RDBStorage(url, skip_table_creation=True)
+    trial = study.ask()
+    for step, value in [*enumerate(values), (again, 1.0)]:
+        storage.set_trial_intermediate_value(trial._trial_id, step, value)
+    expected = {**dict(enumerate(values)), again: 1.0}
+    held = storage.get_trial(trial._trial_id).intermediate_values
+    assert plain.get_trial(trial._trial_id).intermediate_values == {}
+    study.tell(trial, state=state)
+    for found in (held, plain.get_trial(trial._trial_id).intermediate_values):
+        assert found.keys() == expected.keys()
+        assert all(found[k] == v or math.isnan(found[k] - v) for k, v in expected.items())
+
+
+def test_values_are_written_together(database: Callable[[], str]) -> None:
+    """All trials' when it is time, and those of earlier writes are changed, not doubled."""
+    url = database()
+    study, storage = opened(url, write_s=60)
+    plain = optuna.storages.RDBStorage(url, skip_table_creation=True)
+    trials = [study.ask(), study.ask()]
+    for every_s in (0.0, 60.0, 0.0):
+        storage._values._every_s = every_s
+        for trial in trials:
+            known = storage.get_trial(trial._trial_id).intermediate_values
+            storage.set_trial_intermediate_value(trial._trial_id, 0, float(len(known)))
+            storage.set_trial_intermediate_value(trial._trial_id, len(known) + 1, 5.0)
+    assert [plain.get_trial(t._trial_id).intermediate_values for t in trials] == [
+        {0: 3.0, 1: 5.0, 3: 5.0, 4: 5.0}
+    ] * 2
 
 
 def assert_scans(record: Record, trials: list[FrozenTrial]) -> None:

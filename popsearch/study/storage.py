@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from popsearch.study.intermediate import WRITE_S, IntermediateValues
 from popsearch.study.passthrough import Passthrough
 from popsearch.study.record import Record
 
@@ -23,7 +24,7 @@ class SnapshotStorage(Passthrough):
     space, the sampler, and the pruner at every step). The trials of other workers need to be
     read only once, when a new trial begins; what this process wrote itself it knows, and what
     was finished at the last read is not read again. Every write still goes to the database
-    before the call returns.
+    before the call returns, but for intermediate values: those of half a second go together.
 
     Parameters
     ----------
@@ -31,10 +32,15 @@ class SnapshotStorage(Passthrough):
         The storage that keeps the study.
     marks
         User attributes that every new trial carries from the moment it exists.
+    write_s
+        Seconds between two writes of intermediate values.
     """
 
-    def __init__(self, database: RDBStorage, marks: dict[str, Any]) -> None:
+    def __init__(
+        self, database: RDBStorage, marks: dict[str, Any], write_s: float = WRITE_S
+    ) -> None:
         super().__init__(database)
+        self._values = IntermediateValues(database, write_s)
         self._database, self._marks = database, marks
         self._records: dict[int, Record] = {}  # by study id
         self._own: dict[int, FrozenTrial] = {}  # by trial id, unfinished and written here
@@ -119,10 +125,17 @@ class SnapshotStorage(Passthrough):
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
     ) -> None:
-        """Store what a running trial reached at a step."""
-        self._inner.set_trial_intermediate_value(trial_id, step, intermediate_value)
-        if own := self._own.get(trial_id):
-            own.intermediate_values[step] = intermediate_value
+        """Store what a running trial reached at a step, within half a second."""
+        own = self._own.get(trial_id)
+        if own is None:
+            self._inner.set_trial_intermediate_value(trial_id, step, intermediate_value)
+            return
+        self._values.add(trial_id, step, intermediate_value)
+        own.intermediate_values[step] = intermediate_value
+
+    def write_intermediate_values(self, trial_id: int) -> None:
+        """Store at once what has waited of a running trial."""
+        self._values.write(trial_id)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Store a user attribute of a running trial."""
@@ -140,6 +153,7 @@ class SnapshotStorage(Passthrough):
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         """Store a new state; false where another worker took the waiting trial first."""
+        self._values.write(trial_id)
         if not self._inner.set_trial_state_values(trial_id, state, values):
             return False
         trial = self._own.get(trial_id)

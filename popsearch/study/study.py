@@ -142,6 +142,10 @@ class Study:
         trial.report(val_mse, fidelity)
         return fidelity < self._budget and trial.should_prune()
 
+    def write_curve(self, asked: Asked) -> None:
+        """Store now what was reported of a running trial; else that takes up to half a second."""
+        self._storage.write_intermediate_values(asked.id)
+
     def tell(
         self, asked: Asked, state: State, scores: Mapping[str, float], reason: str = ""
     ) -> None:

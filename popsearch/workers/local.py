@@ -247,7 +247,9 @@ class Population:
         _, run_id = self._open[asked.number]
         scores = outcome.scores(self._trainer.val_variance)
         # First the run, then the study: should the process die in between, the next one finds the
-        # run closed and tells the study (see recover), so that nothing is lost or done twice.
+        # run closed and tells the study (see recover), so that nothing is lost or done twice. What
+        # it could not tell is the curve.
+        self._study.write_curve(asked)
         self._tracker.finish(run_id, outcome, scores)
         self._study.tell(asked, outcome.state, scores, outcome.reason)
         val_mse = scores["val_mse"] if outcome.state == "complete" else None
