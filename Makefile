@@ -18,7 +18,7 @@ types:
 test:
 	uv run pytest
 
-bench:  ## figures for benchmarks/RESULTS.md, some minutes
+bench:  ## figures for benchmarks/RESULTS.md, an hour and a half
 	uv run python benchmarks/startup.py
 	uv run python benchmarks/overhead.py
 	uv run python benchmarks/steps.py
@@ -26,3 +26,7 @@ bench:  ## figures for benchmarks/RESULTS.md, some minutes
 	uv run python benchmarks/artists.py
 	uv run python benchmarks/neural.py
 	uv run python benchmarks/neural_memory.py
+	uv run python benchmarks/search.py
+	uv run python benchmarks/pruners.py --left-out 0.9 --orders 40
+	uv run python benchmarks/linear.py
+	uv run python benchmarks/many_trials.py

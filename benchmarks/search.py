@@ -36,7 +36,6 @@ PRUNERS = (
     "curve pruner.factor=1.0",
     "curve pruner.factor=1.5",
     "median",
-    "successive_halving",
     "hyperband",
 )
 FAMILIES = ("hist_gbr", "lightgbm", "xgboost")
