@@ -133,7 +133,7 @@ def main() -> None:
         budget = BUDGET // every
         trials = [(params, thinned(curve, every)) for params, curve in recorded]
         rules: dict[str, BasePruner] = {
-            f"curve, first 4, {f}": ByCurve(budget, 4, f) for f in (1.0, 1.25, 1.5)
+            f"curve, first 4, {f}": ByCurve(budget, 4, f) for f in (1.0, 1.25, 1.35, 1.5)
         }
         rules["hyperband"] = HyperbandPruner(1, budget, 3)
         rules["median"] = MedianPruner(5, budget // 4)
