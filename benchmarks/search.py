@@ -34,7 +34,7 @@ PRUNERS = (
     "none",
     "curve",
     "curve pruner.factor=1.0",
-    "curve pruner.factor=1.5",
+    "curve pruner.factor=1.25",
     "median",
     "hyperband",
 )

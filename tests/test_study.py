@@ -257,6 +257,7 @@ def test_reads_from_memory_are_what_the_database_holds(compose: Any, workdir: Pa
     run(study, 5)
     (running,) = study.ask()
     study.report(running, 1, 5.0)
+    study.write_curve(running)
     fresh = optuna.load_study(study_name="study", storage=cfg.storage.url).trials
     ours = study._storage.get_all_trials(study._study._study_id)
     assert len(fresh) == len(ours)
