@@ -19,7 +19,6 @@ import pruners
 import real_tracks
 from numpy.typing import NDArray
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.trial import TrialState
 from pruners import Curve
 from rich.console import Console
 from rich.progress import track
@@ -90,16 +89,8 @@ def search(
         away = np.square(places - place(plan, params)).sum(axis=1)
         nearest = int(np.argmin(np.where(free, away, np.inf)))
         free[nearest] = False
-        curve = trials[nearest][1]
-        for i, (fidelity, val_mse) in enumerate(zip(curve.fidelities, curve.val_mse, strict=True)):
-            asked.report(val_mse, fidelity)
-            if i + 1 < len(curve.fidelities) and asked.should_prune():
-                study.tell(asked, state=TrialState.PRUNED)
-                break
-        else:
-            study.tell(asked, curve.val_mse[-1])
-            best = min(best, curve.val_mse[-1])
-        seconds += curve.seconds[i]
+        taken_s, val_mse = pruners.end_of(study, asked, trials[nearest][1])
+        seconds, best = seconds + taken_s, min(best, val_mse)
     return seconds, best
 
 

@@ -117,19 +117,19 @@ def record(plan: Plan, params: Params) -> Curve | None:
 def play(curves: list[Curve], pruner: BasePruner) -> tuple[float, float]:
     """Give the seconds of a search over these trials, and the best score of a complete one."""
     study = optuna.create_study(pruner=pruner)
-    seconds, best = 0.0, np.inf
-    for curve in curves:
-        asked = study.ask()
-        for i, (fidelity, val_mse) in enumerate(zip(curve.fidelities, curve.val_mse, strict=True)):
-            asked.report(val_mse, fidelity)
-            if i + 1 < len(curve.fidelities) and asked.should_prune():
-                study.tell(asked, state=TrialState.PRUNED)
-                break
-        else:
-            study.tell(asked, curve.val_mse[-1])
-            best = min(best, curve.val_mse[-1])
-        seconds += curve.seconds[i]
-    return seconds, best
+    ended = [end_of(study, study.ask(), curve) for curve in curves]
+    return sum(seconds for seconds, _ in ended), min(val_mse for _, val_mse in ended)
+
+
+def end_of(study: optuna.Study, asked: optuna.Trial, curve: Curve) -> tuple[float, float]:
+    """Play a trial as its pruner lets it go, and give its seconds and its score, if complete."""
+    for i, (fidelity, val_mse) in enumerate(zip(curve.fidelities, curve.val_mse, strict=True)):
+        asked.report(val_mse, fidelity)
+        if i + 1 < len(curve.fidelities) and asked.should_prune():
+            study.tell(asked, state=TrialState.PRUNED)
+            return curve.seconds[i], np.inf
+    study.tell(asked, curve.val_mse[-1])
+    return curve.seconds[-1], curve.val_mse[-1]
 
 
 def main() -> None:
