@@ -159,3 +159,12 @@ def test_test_rows_are_those_of_holdout(compose: Any) -> None:
         prepare(compose(f"split={name}", "data.rows=400")).split for name in ("kfold", "holdout")
     ]
     np.testing.assert_array_equal(parts[0].test, parts[1].test)
+
+
+def test_no_trial_can_change_the_rows_of_the_next(compose: Any) -> None:
+    """Estimators that would work in place (``copy_X=False``) are refused the shared arrays."""
+    plan = prepare(compose("data.rows=300", "model=linear", "split=kfold", "features=audio"))
+    for rows in plan.folds:
+        for shared in (rows.X_train, rows.y_train, rows.X_val, rows.y_val):
+            with pytest.raises(ValueError, match="read-only"):
+                shared[0] = 0.0

@@ -163,6 +163,28 @@ def test_values_that_wait_are_there_when_the_trial_ends(
         assert all(found[k] == v or math.isnan(found[k] - v) for k, v in expected.items())
 
 
+def test_values_that_could_not_be_written_wait_on(
+    database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a database refused is there with the next write that it takes."""
+    url = database()
+    study, storage = opened(url, write_s=60)
+    plain = optuna.storages.RDBStorage(url, skip_table_creation=True)
+    trial = study.ask()
+    trial.report(3.0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage._database, "check_trial_is_updatable", _refuse)
+        with pytest.raises(ConnectionError):
+            study.tell(trial, state=TrialState.PRUNED)
+    trial.report(2.0, 2)
+    study.tell(trial, state=TrialState.PRUNED)
+    assert plain.get_trial(trial._trial_id).intermediate_values == {1: 3.0, 2: 2.0}
+
+
+def _refuse(*_: object) -> None:
+    raise ConnectionError
+
+
 def test_values_are_written_together(database: Callable[[], str]) -> None:
     """All trials' when it is time, and those of earlier writes are changed, not doubled."""
     url = database()
