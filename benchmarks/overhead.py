@@ -114,6 +114,7 @@ def popsearch_loop(plan: Plan) -> Clocks:
         tracker = open_tracker(plan.cfg.tracking, plan.table.name)
         tracker.open_study(provenance.record(plan, "benchmark"))
         local.recover(study, tracker)
+        tracker.close_left_behind()
         wanted = plan.cfg.n_trials
         with terminal.searching(study, wanted, interrupts):
             loop.start()

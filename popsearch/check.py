@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from popsearch import data, features, models, space, sqlite, study, tracking
+from popsearch import data, database, features, models, space, study, tracking
 from popsearch.config import FeaturesConfig, Sampler
 from popsearch.errors import ConfigError, PopsearchError
 from popsearch.family import ModelConfig
@@ -28,7 +28,7 @@ def faults(sections: Mapping[str, Any]) -> list[str]:
         found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
     if "storage" in sections:
         url = sections["storage"].url
-        unusable = sqlite.faults(url, "storage.url")
+        unusable = database.faults(url, "storage.url")
         if "model" in sections and sections.get("warm_start") and not unusable:
             family = sections["model"].name
             found += study.warm_start.faults(url, sections["warm_start"], family)

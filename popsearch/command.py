@@ -59,7 +59,7 @@ def jobs(argv: Sequence[str]) -> list[Job]:
     faults = [f"{hide_secrets(word)} is not an option; see --help" for word in unknown]
     faults += [
         f"{hide_secrets(word)}: a password must not be typed, for shell and Hydra store what is "
-        "typed; set the environment variable MLFLOW_TRACKING_URI instead"
+        "typed; set the environment variable MLFLOW_TRACKING_URI or POPSEARCH_STORAGE_URL instead"
         for word in args.overrides
         if hide_secrets(word) != word
     ]

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     Field,
+    PlainValidator,
     TypeAdapter,
     ValidationError,
     field_validator,
 )
 
+from popsearch import postgres, sqlite
 from popsearch.errors import ConfigError
 from popsearch.family import ModelConfig
 from popsearch.faults import hide_secrets, tell
@@ -124,20 +126,45 @@ class HyperbandPruner(Section):
     reduction_factor: Annotated[int, Field(ge=2)]
 
 
-class StorageConfig(Section):
-    """Where the study lives."""
+def _postgres_url(url: Any) -> Any:
+    if isinstance(url, str) and url.startswith(postgres.PREFIX):
+        return url
+    came = "nothing" if url is None else repr(hide_secrets(str(url)))
+    raise ValueError(
+        f"must be a database, as in postgresql://USER:PASSWORD@HOST/DATABASE, but got {came}; "
+        "set the environment variable POPSEARCH_STORAGE_URL to its address"
+    )
 
-    name: str
+
+class SqliteStorage(Section):
+    """The study lives in a file."""
+
+    name: Literal["sqlite"]
     url: str
 
     @field_validator("url")
     @classmethod
-    def _sqlite(cls, url: str) -> str:
-        if not url.startswith("sqlite:///") or url == "sqlite:///":
+    def _file(cls, url: str) -> str:
+        if not url.startswith(sqlite.PREFIX) or url == sqlite.PREFIX:
             raise ValueError(
                 f"must be a file, as in sqlite:///optuna.db, but got {hide_secrets(url)!r}"
+                + ("; give storage=postgres" if url.startswith("postgres") else "")
             )
         return url
+
+
+class PostgresStorage(Section):
+    """The study lives in a PostgreSQL database, which several computers may share.
+
+    A worker says every ``heartbeat_s`` seconds that it lives; after ``grace_s`` without that its
+    trials are tried again. Workers wait ``wait_s`` seconds for a database that does not answer.
+    """
+
+    name: Literal["postgres"]
+    url: Annotated[str, PlainValidator(_postgres_url)]
+    heartbeat_s: Count
+    grace_s: Count
+    wait_s: Annotated[float, Field(ge=0)]
 
 
 class MlflowTracking(Section):
@@ -153,6 +180,7 @@ class NoTracking(Section):
     name: Literal["none"]
 
 
+StorageConfig = Annotated[Union[SqliteStorage, PostgresStorage], Field(discriminator="name")]
 Sampler = Annotated[
     Union[TpeSampler, CmaesSampler, GpSampler, QmcSampler, RandomSampler, GridSampler],
     Field(discriminator="name"),
@@ -171,6 +199,7 @@ class Config(Section):
     """All that defines one study."""
 
     n_trials: Count
+    workers: Count
     timeout: Annotated[float, Field(gt=0)] | None
     objectives: Annotated[list[Objective], Field(min_length=1)]
     patience: Count | None

@@ -36,6 +36,10 @@ class StorageError(PopsearchError):
     """The study's database, the tracking store or the disk did not answer."""
 
 
+class WorkerError(PopsearchError):
+    """The processes that run the trials cannot go on."""
+
+
 class RefitError(PopsearchError):
     """The winner cannot be fitted again, or does not predict the test rows."""
 

@@ -78,6 +78,26 @@ class Interrupts:
         if time.monotonic() >= self._limit:
             raise Overdue
 
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or less.
+
+        Raises
+        ------
+        Interrupted
+            If a signal came or the time is over.
+        """
+        until = time.monotonic() + seconds
+        self.check()
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+            self.check()
+
+    def limit(self, timeout: float | None) -> None:
+        """Stop after so many seconds from now, if that is earlier."""
+        if timeout is not None:
+            ends = time.monotonic() + timeout
+            self._deadline = ends if self._deadline is None else min(ends, self._deadline)
+
     @contextlib.contextmanager
     def allowed(self, limit_s: float | None = None) -> Iterator[None]:
         """Let the block be interrupted at any moment; it must not write what others read.

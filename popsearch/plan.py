@@ -264,6 +264,11 @@ def prepare(cfg: Config) -> Plan:
     """
     if found := check.faults(dict(cfg)):
         raise ConfigError(*found)
+    return build(cfg)
+
+
+def build(cfg: Config) -> Plan:
+    """Give the plan of a configuration that was checked."""
     table = data.load(cfg.data)
     split = data.split(table, cfg.split)
     defaults = models.estimator.defaults(cfg.model)

@@ -11,10 +11,15 @@ def identity() -> str:
     return f"{socket.gethostname()}/{process.pid}/{process.create_time():.2f}"
 
 
+def is_here(identity: str) -> bool:
+    """Tell whether a process is of this host, where its life can be looked up."""
+    return identity.rsplit("/", 2)[0] == socket.gethostname()
+
+
 def lives(identity: str) -> bool:
     """Tell whether a process still runs; one on another host is believed to."""
-    host, pid, created = identity.rsplit("/", 2)
-    if host != socket.gethostname():
+    _, pid, created = identity.rsplit("/", 2)
+    if not is_here(identity):
         return True
     try:
         process = psutil.Process(int(pid))

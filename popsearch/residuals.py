@@ -33,13 +33,16 @@ class Residuals:
     study
         Where it is stored, and its name.
     best
-        Numbers and validation MSE of the study's best trials; files of others are removed.
+        Numbers and validation MSE of the study's best trials.
     """
 
     def __init__(self, study: str, best: Iterable[tuple[int, float]]) -> None:
         self._key = hashlib.sha256(study.encode()).hexdigest()[:32]
         _tidy()
         self._kept = {n: val_mse for n, val_mse in best if self.of(n, val_mse) is not None}
+
+    def remove_others(self) -> None:
+        """Remove the files of trials that are not among the best, while no worker writes any."""
         for path in _ours(_FILE):
             key, number = path.stem.split("-")
             if key == self._key and int(number) not in self._kept:

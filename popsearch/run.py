@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import advice, provenance, sqlite, threads
+from popsearch import advice, database, provenance, sqlite, threads
 from popsearch.config import Config, MlflowTracking
 from popsearch.errors import RefitError
 from popsearch.finish import TestScores, finish
@@ -15,10 +15,11 @@ from popsearch.plan import Plan, prepare
 from popsearch.residuals import N_KEPT, Residuals
 from popsearch.space import Params
 from popsearch.stopping import Stopping
-from popsearch.study import Study, storage_errors
+from popsearch.study import Patience, Study, storage_errors
 from popsearch.terminal import Terminal
 from popsearch.tracking import open_tracker, tracking_errors
-from popsearch.workers import local
+from popsearch.workers import local, processes
+from popsearch.workers.worker import Order, waiting_time
 
 
 @dataclass(frozen=True)
@@ -81,25 +82,37 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         tracking_errors(cfg.tracking),
     ):
         terminal.opening()
-        study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1])
-        tracker = open_tracker(cfg.tracking, plan.table.name)
-        run_id = tracker.open_study(provenance.record(plan, command))
-        local.recover(study, tracker)
+        patience = Patience(waiting_time(cfg.storage), interrupts.pause, terminal.notice)
+        with database.alone(cfg.storage.url):
+            study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
+            tracker = open_tracker(cfg.tracking, plan.table.name)
+            run_id = tracker.open_study(provenance.record(plan, command))
+            local.recover(study, tracker)
+            tracker.close_left_behind()
         residuals = Residuals(
             f"{cfg.storage.url}/{plan.study_name}",
             [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)],
         )
+        residuals.remove_others()
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
             stopping = Stopping(cfg.patience, cfg.min_improvement, cfg.max_failures)
-            stopped_by = local.search(
-                plan, study, tracker, interrupts, terminal, wanted, stopping, residuals
-            )
+            if cfg.workers == 1:
+                stopped_by = local.search(
+                    plan, study, tracker, interrupts, terminal, wanted, stopping, residuals
+                )
+            else:
+                order = Order(cfg, "", tracker.ticket(), wanted, interrupts.left_s())
+                stopped_by = processes.search(
+                    order, cfg.workers, study, tracker, interrupts, terminal, stopping
+                )
         scores = None
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
-                with terminal.finishing():
+                # Of several processes that end a search the first one opens the test rows.
+                tested = database.alone(cfg.storage.url, f"test of {study.name}")
+                with terminal.finishing(), tested:
                     scores = finish(plan, study, tracker, interrupts, terminal.complain)
             except Interrupted as stop:
                 stopped_by = stop.reason

@@ -30,10 +30,10 @@ class Stopping:
         self._reference = math.inf  # the score that the next must be better than
         self._since, self._failures = 0, list[str]()
 
-    def replay(self, earlier: Iterable[tuple[State, float | None]]) -> None:
+    def replay(self, earlier: Iterable[tuple[State, float | None, str]]) -> None:
         """Hear of the trials that ended before; what failed then may have been mended since."""
-        for state, val_mse in earlier:
-            self.hear(state, val_mse, "")
+        for end in earlier:
+            self.hear(*end)
         self._failures.clear()
 
     def hear(self, state: State, val_mse: float | None, reason: str) -> None:

@@ -93,7 +93,7 @@ class Terminal:
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
         """Count the trial; print it where there is no live line."""
-        self._done += 1
+        self._done = self._study.n_done()  # other processes may have ended some as well
         self._step = ""
         if self._progress is not None:
             if outcome.state == "failed":
@@ -119,6 +119,10 @@ class Terminal:
         """Say that trials were lost, and that they are not for good."""
         what = "trial is" if n == 1 else f"{n} trials are"
         self._console.print(f"{reason}; {what} tried again", style="red", markup=False)
+
+    def notice(self, line: str) -> None:
+        """Say what a user should know while the search goes on."""
+        self._console.print(line, style="yellow", markup=False)
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:

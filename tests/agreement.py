@@ -9,11 +9,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def assert_agree(
-    folder: Path, study_name: str, n_trials: int, tracking: str = ""
+    folder: Path, study_name: str, n_trials: int, tracking: str = "", storage: str = ""
 ) -> list[FrozenTrial]:
     """Compare every trial of a study in a folder with its run, and give those that count."""
     client = MlflowClient(tracking or f"sqlite:///{folder}/mlflow.db")
-    storage = f"sqlite:///{folder}/optuna.db"
+    storage = storage or f"sqlite:///{folder}/optuna.db"
     trials = optuna.load_study(study_name=study_name, storage=storage).trials
     assert not [t.number for t in trials if t.state == TrialState.RUNNING]
     runs = _runs(client, study_name)

@@ -113,6 +113,7 @@ def search(cfg: Config, trainer: Trainer, n_trials: int, listener: Listener | No
     tracker = open_tracker(cfg.tracking, "demo")
     tracker.open_study(StudyRecord("study", {}, {}, "demo", 64 * "a", ""))
     local.recover(study, tracker)
+    tracker.close_left_behind()
     with Interrupts(None) as interrupts:
         return local.search(trainer, study, tracker, interrupts, listener or Listener(), n_trials)
 

@@ -97,6 +97,7 @@ def test_another_process_goes_on_with_them(own_cache: Path) -> None:
         first.offer(number, number + 1.0, lambda number=number: of(number + 1.0))
     Residuals("other", []).offer(7, 1.0, lambda: of(1.0))
     again = Residuals("study", [(0, 1.0), (1, 5.0)])
+    again.remove_others()
     assert again.of(0, 1.0) is not None
     assert again.of(1, 5.0) is None
     assert again.of(2, 3.0) is None

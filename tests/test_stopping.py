@@ -52,7 +52,7 @@ def test_failures_in_a_row_stop_a_search(states: list[State]) -> None:
         too_many = states[: i + 1][-3:] == ["failed"] * 3
         assert stopping.reason == ("max_failures" if too_many else None)
     again = Stopping(patience=100, max_failures=3)
-    again.replay((state, None) for state in states)
+    again.replay((state, None, "") for state in states)
     assert again.reason is None  # what failed may have been mended
 
 
@@ -220,4 +220,6 @@ def test_trials_are_replayed_in_the_order_of_their_ends(compose: Any, workdir: P
     for trial, state, value in ((third, "complete", 3.0), (first, "pruned", 4.0)):
         study.tell(trial, state, {"val_mse": value})
     study.tell(second, "failed", {}, "no memory")
-    assert study.ended() == [("complete", 3.0), ("pruned", None), ("failed", None)]
+    ends = [("complete", 3.0, ""), ("pruned", None, ""), ("failed", None, "no memory")]
+    assert study.news() == ends
+    assert study.news() == []

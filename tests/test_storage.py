@@ -55,7 +55,7 @@ def database(template: Path, tmp_path: Path) -> Callable[[], str]:
 def opened(url: str, write_s: float = 0) -> tuple[optuna.Study, SnapshotStorage]:
     """Open the study of a database as a process of its own would."""
     database = optuna.storages.RDBStorage(url, skip_table_creation=True)
-    storage = SnapshotStorage(database, {"worker": url}, write_s)
+    storage = SnapshotStorage(database, url, write_s=write_s)
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(
         storage=storage, study_name="study", sampler=sampler, load_if_exists=True

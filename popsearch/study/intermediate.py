@@ -1,11 +1,16 @@
 """Intermediate values, written to Optuna's database several at a time."""
 
+import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
+
+from popsearch.study.patience import Patience
 
 WRITE_S = 0.5
 
@@ -19,12 +24,14 @@ class IntermediateValues:
 
     Parameters
     ----------
+    patience
+        Makes the calls, again where the database is away.
     every_s
         Seconds between two writes.
     """
 
-    def __init__(self, database: RDBStorage, every_s: float = WRITE_S) -> None:
-        self._database, self._every_s = database, every_s
+    def __init__(self, database: RDBStorage, patience: Patience, every_s: float = WRITE_S) -> None:
+        self._database, self._patience, self._every_s = database, patience, every_s
         self._unwritten: dict[int, dict[int, float]] = {}  # by trial id and step
         self._written_at = time.monotonic()
 
@@ -38,8 +45,13 @@ class IntermediateValues:
 
     def write(self, trial_id: int) -> None:
         """Write those of one trial in one transaction; they stay here if that fails."""
-        if not (values := self._unwritten.get(trial_id)):
-            return
+        if values := self._unwritten.get(trial_id):
+            # Of a trial that was taken from this process nobody asks for them.
+            with contextlib.suppress(UpdateFinishedTrialError):
+                self._patience(self._write, trial_id, values)
+            del self._unwritten[trial_id]
+
+    def _write(self, trial_id: int, values: Mapping[int, float]) -> None:
         model = models.TrialIntermediateValueModel
         with _create_scoped_session(self._database.scoped_session, True) as session:
             trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session)
@@ -52,4 +64,3 @@ class IntermediateValues:
                     model.intermediate_value_to_stored_repr(value)
                 )
                 session.add(row)
-        del self._unwritten[trial_id]

@@ -1,7 +1,9 @@
 """One study: asks for trials, hears how they go, and can be continued after any death."""
 
 import contextlib
+import datetime
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -15,8 +17,11 @@ from popsearch.errors import StorageError
 from popsearch.outcome import State
 from popsearch.space import Params, Space
 from popsearch.study import samplers
+from popsearch.study.connection import connect
+from popsearch.study.heartbeat import Heartbeat
+from popsearch.study.patience import Patience
 from popsearch.study.record import Record
-from popsearch.study.storage import SnapshotStorage
+from popsearch.study.storage import NoRoom, SnapshotStorage
 
 MAX_RETRIES = 2
 _STATES: dict[State, TrialState] = {
@@ -52,16 +57,33 @@ class Study:
         What is searched.
     budget
         What the last step of a trial uses of its resource, in units of what the first one does.
+    joins
+        Which worker of the search this is; none opens the study. Where several processes may do
+        that in the same moment, ``database.alone`` is for each of them.
+    patience
+        Makes the calls, again where the database is away.
     """
 
-    def __init__(self, cfg: config.Config, name: str, space: Space, budget: int) -> None:
-        sqlite.configure()
+    def __init__(
+        self,
+        cfg: config.Config,
+        name: str,
+        space: Space,
+        budget: int,
+        joins: str = "",
+        patience: Patience | None = None,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.name, self.space, self._budget = name, space, budget
         self._worker = process.identity()
-        database = optuna.storages.RDBStorage(cfg.storage.url)
         kind = "folds" if cfg.split.name == "kfold" else cfg.model.steps.kind
-        self._storage = SnapshotStorage(database, {"worker": self._worker})
+        times = {}
+        if isinstance(cfg.storage, config.PostgresStorage):
+            times = {"heartbeat_s": cfg.storage.heartbeat_s, "grace_s": cfg.storage.grace_s}
+        inner = connect(cfg.storage.url, **times)
+        self._storage = SnapshotStorage(inner, self._worker, patience)
+        # Who is on a server may be on another computer, where its process cannot be looked up.
+        self._heartbeat = Heartbeat(inner, self._storage.own_ids) if times else None
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
@@ -69,8 +91,12 @@ class Study:
             pruner=samplers.pruner(cfg.pruner, budget, kind),
             load_if_exists=True,
         )
-        # A sampler that starts again with the same seed proposes the same points again.
-        start = f"{cfg.seed}/{len(self._record())}"
+        # A sampler that starts again with the same seed proposes the same points again; and so do
+        # two that start in the same moment.
+        n_openings = self._study.user_attrs.get("n_openings", 0)
+        if not joins:
+            self._study.set_user_attr("n_openings", n_openings + 1)
+        start = f"{cfg.seed}/{len(self._record())}" + f"/{n_openings}" * bool(n_openings) + joins
         seed = int(hashlib.sha256(start.encode()).hexdigest()[:8], 16)
         self._objectives = cfg.objectives
         self._study.sampler = samplers.sampler(cfg.sampler, space, seed, len(cfg.objectives))
@@ -78,8 +104,16 @@ class Study:
             samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
         )
         self._running: dict[int, optuna.Trial] = {}
-        for params in space.known_good:
-            self._study.enqueue_trial(params, skip_if_exists=True)
+        self._n_told = 0
+        if not joins:
+            for params in space.known_good:
+                self._study.enqueue_trial(params, skip_if_exists=True)
+
+    def close(self) -> None:
+        """Give up the connections to the database; trials that still run count as abandoned."""
+        if self._heartbeat:
+            self._heartbeat.stop()
+        self._storage.close()
 
     # ---- the loop ---------------------------------------------------------------------------
 
@@ -87,17 +121,30 @@ class Study:
         """Give how many trials have ended and count: complete, pruned, or failed for good."""
         return self._record().counted.total()
 
+    def refresh(self) -> None:
+        """Read what other processes did."""
+        self._storage.refresh(self._study._study_id)
+
     def ask(
-        self, n: int = 1, n_siblings: int = 1, structure: Set[str] = frozenset()
+        self,
+        n: int = 1,
+        n_siblings: int = 1,
+        structure: Set[str] = frozenset(),
+        n_trials: float = math.inf,
     ) -> list[Asked]:
         """Give the next trials, n or fewer: from the queue, or such as the sampler proposes.
+
+        None where as many as are wanted have ended or are running: another process may have them.
 
         Parameters
         ----------
         n_siblings
             How many of them in a row share the parameters of ``structure``: the first is proposed
             as always, what the others may differ in is proposed for them.
+        n_trials
+            As many as are wanted in all.
         """
+        self._storage.limit = n_trials
         asked: list[Asked] = []
         for i in range(n):
             # The last try is made alone: others should not die with it once more.
@@ -105,23 +152,22 @@ class Study:
             if asked and is_last_try:
                 break
             shared = asked[i - i % n_siblings].params if i % n_siblings else {}
-            asked.append(self._ask({k: v for k, v in shared.items() if k in structure}))
+            try:
+                asked.append(self._ask({k: v for k, v in shared.items() if k in structure}))
+            except NoRoom:
+                break
             if is_last_try:
                 break
         return asked
 
     def _ask(self, shared: Params) -> Asked:
-        if self._grid is not None:
-            self._queue_grid_point(self._grid)
         with samplers.fixed(self._study, shared):
-            trial = self._study.ask()
+            trial = self._study.ask() if self._grid is None else self._ask_grid(self._grid)
             params = self._suggest_all(trial)
         self._running[trial._trial_id] = trial
         return Asked(trial._trial_id, trial.number, params)
 
     def _suggest_all(self, trial: optuna.Trial) -> Params:
-        if trial.user_attrs.get("worker") != self._worker:  # one from the queue
-            trial.set_user_attr("worker", self._worker)
         params: Params = {}
         for name in self.space.active(params):
             params[name] = _suggest(trial, name, self.space.params[name])
@@ -148,8 +194,11 @@ class Study:
 
     def tell(
         self, asked: Asked, state: State, scores: Mapping[str, float], reason: str = ""
-    ) -> None:
-        """Store how a trial ended.
+    ) -> bool:
+        """Store how a trial ended; false where it was given back meanwhile, to be tried again.
+
+        That happens to a process of which nothing was heard for so long that others took it for
+        dead.
 
         Parameters
         ----------
@@ -158,13 +207,18 @@ class Study:
         reason
             Why it failed.
         """
-        # The scores are stored before the state: a trial that is finished has them.
-        self._storage.set_trial_user_attr(asked.id, "scores", dict(scores))
-        if reason:
-            self._storage.set_trial_user_attr(asked.id, "reason", reason)
         values = [scores[name] for name in self._objectives] if state == "complete" else None
-        self._study.tell(asked.number, values, state=_STATES[state])
         self._running.pop(asked.id, None)
+        try:
+            # The scores are stored before the state: a trial that is finished has them.
+            self._storage.set_trial_user_attr(asked.id, "scores", dict(scores))
+            if reason:
+                self._storage.set_trial_user_attr(asked.id, "reason", reason)
+            self._study.tell(asked.number, values, state=_STATES[state])
+        except optuna.exceptions.UpdateFinishedTrialError:
+            self._storage.forget(asked.id)
+            return _counts(self._storage.get_trial(asked.id))
+        return True
 
     def n_points(self) -> float:
         """Give how many different trials there can be at all."""
@@ -177,13 +231,24 @@ class Study:
 
     # ---- what is known ----------------------------------------------------------------------
 
-    def ended(self) -> list[tuple[State, float | None]]:
-        """Give how the trials that count ended, in the order of their ends: state and score."""
-        ended = [t for t in self._record() if _counts(t) and t.datetime_complete]
-        ended.sort(key=lambda t: t.datetime_complete or t.number)
+    def news(self) -> list[tuple[State, float | None, str]]:
+        """Give how trials ended of which this was not told yet: state, score and reason.
+
+        Those of other processes are among them, as of the last refresh.
+        """
+        settled = self._record().settled
+        new = [trial for trial in settled[self._n_told :] if _counts(trial)]
+        self._n_told = len(settled)
+        new.sort(key=lambda t: t.datetime_complete or datetime.datetime.min)
         # A pruned trial has a value too: of a step that says less than the last.
-        scores = [t.values[0] if t.state == TrialState.COMPLETE else None for t in ended]
-        return [(_NAMES[t.state], score) for t, score in zip(ended, scores, strict=True)]
+        return [
+            (
+                _NAMES[t.state],
+                t.values[0] if t.state == TrialState.COMPLETE else None,
+                t.user_attrs.get("reason", ""),
+            )
+            for t in new
+        ]
 
     def scored(self) -> list[Asked]:
         """Give the complete and the pruned trials, in the order of their numbers."""
@@ -227,23 +292,19 @@ class Study:
 
     # ---- after a death ----------------------------------------------------------------------
 
+    def alone(self) -> contextlib.AbstractContextManager[object]:
+        """Let no other process begin or give back a trial of this study meanwhile."""
+        return self._storage.turn(self._study._study_id)
+
     def left_behind(self) -> list[Asked]:
         """Give the trials that still count as running, but whose process is gone."""
-        self._storage.refresh(self._study._study_id)
+        self.refresh()
         running = self._record().unfinished({TrialState.RUNNING})
-        workers = {t.user_attrs.get("worker") for t in running}
-        someone_lives = any(w is not None and process.lives(w) for w in workers)
-        # A trial without a worker was caught between leaving the queue and its mark: by a
-        # process that died, unless another one is at work on this study right now.
-        return [
-            _asked(t)
-            for t in running
-            if (
-                not process.lives(t.user_attrs["worker"])
-                if "worker" in t.user_attrs
-                else not someone_lives
-            )
-        ]
+        workers = {t._trial_id: t.user_attrs.get("worker", "") for t in running}
+        elsewhere = [id_ for id_, worker in workers.items() if not process.is_here(worker)]
+        silent = self._heartbeat.silent(elsewhere) if self._heartbeat and elsewhere else set()
+        gone = silent | {id_ for id_, worker in workers.items() if not process.lives(worker)}
+        return [_asked(trial) for trial in running if trial._trial_id in gone]
 
     def may_retry(self, asked: Asked) -> bool:
         """Tell whether a trial whose process died is to be tried again."""
@@ -276,11 +337,13 @@ class Study:
         queued = self._record().unfinished({TrialState.WAITING})
         return bool(queued) and _n_deaths(queued[0]) >= MAX_RETRIES
 
-    def _queue_grid_point(self, grid: samplers.Grid) -> None:
-        if not self._record().unfinished({TrialState.WAITING}):
-            point = grid.next([t.params for t in self._record()])
-            if point is not None:
-                self._study.enqueue_trial(point)
+    def _ask_grid(self, grid: samplers.Grid) -> optuna.Trial:
+        with self._storage.turn(self._study._study_id) as record:  # no point is for two
+            if not record.unfinished({TrialState.WAITING}):
+                point = grid.next([trial.params for trial in record])
+                if point is not None:
+                    self._study.enqueue_trial(point)
+            return self._study.ask()
 
     def _record(self) -> Record:
         return self._storage.record(self._study._study_id)
@@ -335,7 +398,9 @@ def storage_errors(url: str) -> Iterator[None]:
         shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         why = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        in_file = url.startswith(sqlite.PREFIX)
+        mend = "free the disk or mend the file" if in_file else "see to the server"
         raise StorageError(
-            f"storage.url={shown}: the study's database cannot be used: {why}; free the disk or "
-            "mend the file, then give the same command again: finished trials are kept"
+            f"storage.url={shown}: the study's database cannot be used: {why}; {mend}, then give "
+            "the same command again: finished trials are kept"
         ) from error

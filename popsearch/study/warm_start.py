@@ -7,19 +7,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from popsearch import sqlite
 from popsearch.errors import did_you_mean
+from popsearch.faults import hide_secrets
 from popsearch.space import Params
+from popsearch.study.connection import connect
 
 N_TRIALS = 5
 
 
 def faults(url: str, name: str, family: str) -> list[str]:
     """Give what keeps a family's study from beginning with another one; creates nothing."""
-    where = f"warm_start={name}"
+    where, shown = f"warm_start={name}", hide_secrets(url)
     if url.startswith(sqlite.PREFIX) and not Path(url.removeprefix(sqlite.PREFIX)).is_file():
-        return [f"{where}: must be an earlier study, but there is none yet in {url}"]
+        return [f"{where}: must be an earlier study, but there is none yet in {shown}"]
     names = optuna.get_all_study_names(_storage(url))
     if name not in names:
-        return [f"{where}: must be an earlier study in {url}{did_you_mean(name, names)}"]
+        return [f"{where}: must be an earlier study in {shown}{did_you_mean(name, names)}"]
     if (theirs := name.split("-")[-2:][0]) != family:
         return [f"{where}: must be a study of model={family}, but is one of model={theirs}"]
     if not _complete(url, name):
@@ -43,5 +45,4 @@ def _complete(url: str, name: str) -> list[FrozenTrial]:
 
 
 def _storage(url: str) -> optuna.storages.BaseStorage:
-    sqlite.configure()
-    return optuna.storages.RDBStorage(url)
+    return connect(url)

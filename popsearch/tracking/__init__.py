@@ -6,9 +6,9 @@ from pathlib import Path
 
 from popsearch import config, sqlite
 from popsearch.errors import StorageError
-from popsearch.tracking.tracker import StudyRecord, Tracker
+from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
-__all__ = ["StudyRecord", "Tracker", "faults", "open_tracker", "tracking_errors"]
+__all__ = ["StudyRecord", "Ticket", "Tracker", "faults", "open_tracker", "tracking_errors"]
 
 
 def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:

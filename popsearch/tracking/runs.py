@@ -12,7 +12,7 @@ from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
 from popsearch.tracking import model
-from popsearch.tracking.tracker import StudyRecord, Tracker
+from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +87,12 @@ class MlflowTracker(Tracker):
                 self._client.log_text(self._parent, text, file)
         self._client.set_tag(self._parent, "popsearch.worker", self._worker)
         return self._parent
+
+    def ticket(self) -> Ticket:
+        return Ticket(self._study, self._experiment_id, self._parent)
+
+    def join(self, ticket: Ticket) -> None:
+        self._study, self._parent = ticket.study, ticket.run_id
 
     def start(self, number: int, params: Params) -> str:
         from mlflow.entities import Param

@@ -31,6 +31,15 @@ class StudyRecord:
     data_source: str
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """What another process needs to write trials below the same study's run."""
+
+    study: str
+    experiment_id: str
+    run_id: str
+
+
 class Tracker:
     """Where a study's trials are written down for people; this one writes nothing."""
 
@@ -40,6 +49,13 @@ class Tracker:
     def open_study(self, study: StudyRecord) -> str:
         """Open the run of a study, new or old, and give its id: empty without tracking."""
         return ""
+
+    def ticket(self) -> Ticket:
+        """Give what another process needs to ``join``."""
+        return Ticket("", "", "")
+
+    def join(self, ticket: Ticket) -> None:
+        """Write below the run of a study that another process opened."""
 
     def start(self, number: int, params: Params) -> str:
         """Open the run of a trial, below the study's, and give its id: empty without tracking."""

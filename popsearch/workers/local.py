@@ -1,6 +1,7 @@
 """Trials in this process, one after another or a population at once."""
 
 import gc
+from collections.abc import Callable
 from typing import Protocol
 
 from popsearch import trial
@@ -12,6 +13,9 @@ from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Asked, Study
 from popsearch.tracking import Tracker
+
+DIED = "its process died"
+POLL_S = 0.5  # between two looks at what other processes do
 
 
 class Watcher(Protocol):
@@ -75,18 +79,22 @@ class Trainer(Protocol):
 
 
 def recover(study: Study, tracker: Tracker) -> None:
-    """Settle the trials that an earlier process left running when it died.
+    """Settle the trials that a process left running when it died.
 
     A trial whose run was closed with its scores had ended: it only had not been told. Any other
     is tried again.
     """
-    for asked in study.left_behind():
-        known = tracker.finished(asked.run_id) if asked.run_id else None
-        if known:
-            study.tell(asked, *known)
-        else:
-            study.give_back(asked, "its process died", died=True)
-    tracker.close_left_behind()
+    if not study.left_behind():
+        return
+    with study.alone():  # two that find the same trial would try it again twice
+        for asked in study.left_behind():
+            known = tracker.finished(asked.run_id) if asked.run_id else None
+            if known:
+                study.tell(asked, *known)
+                continue
+            study.give_back(asked, DIED, died=True)
+            if asked.run_id:
+                tracker.close(asked.run_id, DIED)
 
 
 def search(
@@ -98,30 +106,41 @@ def search(
     n_trials: float,
     stopping: Stopping | None = None,
     residuals: Residuals | None = None,
+    is_worn: Callable[[], bool] = lambda: False,
 ) -> str:
     """Run trials until the study has ``n_trials`` of them, and say why it stopped.
+
+    Other processes may run trials of the same study: then all of theirs count, and where those
+    that run are the last ones, this waits for their end.
 
     Parameters
     ----------
     stopping
         What may end it earlier.
+    is_worn
+        Tells whether another process is to go on in the place of this one.
 
     Returns
     -------
-    ``n_trials``, ``patience``, ``max_failures``, ``timeout``, ``Ctrl-C`` or ``SIGTERM``.
+    ``n_trials``, ``patience``, ``max_failures``, ``timeout``, ``Ctrl-C``, ``SIGTERM`` or ``worn``.
     """
     gc.freeze()  # the libraries stay; walking through all they hold costs milliseconds a trial
     stopping = stopping or Stopping()
-    stopping.replay(study.ended())
+    stopping.replay(study.news())
     try:
         while (left := n_trials - study.n_done()) > 0:
             interrupts.check()
             if stopping.reason:
                 return stopping.reason
-            population = Population(
-                trainer, study, tracker, interrupts, watcher, stopping, residuals
-            )
-            population.run(int(min(trainer.population, left)))
+            if is_worn():
+                return "worn"
+            population = Population(trainer, study, tracker, interrupts, watcher, residuals)
+            if not population.run(int(min(trainer.population, left)), n_trials):
+                interrupts.pause(POLL_S)
+                study.refresh()
+                recover(study, tracker)
+            for end in study.news():
+                stopping.hear(*end)
     except Interrupted as stop:
         return stop.reason
     return "n_trials"
@@ -132,7 +151,7 @@ class Population:
 
     Parameters
     ----------
-    trainer, study, tracker, interrupts, watcher, stopping
+    trainer, study, tracker, interrupts, watcher, residuals
         As ``search`` has them.
     """
 
@@ -143,16 +162,19 @@ class Population:
         tracker: Tracker,
         interrupts: Interrupts,
         watcher: Watcher,
-        stopping: Stopping,
         residuals: Residuals | None = None,
     ) -> None:
         self._trainer, self._study, self._tracker = trainer, study, tracker
-        self._interrupts, self._watcher, self._stopping = interrupts, watcher, stopping
-        self._residuals = residuals
+        self._interrupts, self._watcher, self._residuals = interrupts, watcher, residuals
         self._open: dict[int, tuple[Asked, str]] = {}  # by number: the trial and its run
 
-    def run(self, n: int) -> None:
-        """Ask for n trials and bring each to its end.
+    def run(self, n: int, n_trials: float) -> bool:
+        """Ask for n trials and bring each to its end; false where there is none to ask for.
+
+        Parameters
+        ----------
+        n_trials
+            As many as are wanted of the study in all.
 
         Raises
         ------
@@ -160,12 +182,15 @@ class Population:
             If the search is to stop; trials that have not ended are queued again then.
         """
         trainer = self._trainer
-        for asked in self._study.ask(n, trainer.machine.n_siblings, trainer.way.structure):
+        machine, way = trainer.machine, trainer.way
+        for asked in self._study.ask(n, machine.n_siblings, way.structure, n_trials):
             run_id = self._tracker.start(asked.number, asked.params)
             if run_id:
                 self._study.link(asked, run_id)
             self._open[asked.number] = asked, run_id
             self._watcher.trial_started(asked.number)
+        if not self._open:
+            return False
         try:
             while members := self._to_train():
                 limit_s = trainer.trial_timeout
@@ -181,6 +206,7 @@ class Population:
                 self._study.give_back(asked, f"stopped: {stop.reason}", died=False)
                 self._tracker.close(run_id, f"stopped: {stop.reason}")
             raise
+        return True
 
     def _to_train(self) -> list[Asked]:
         """Give one of each of the open trials that are alike; end those that need no training."""
@@ -251,9 +277,8 @@ class Population:
         # it could not tell is the curve.
         self._study.write_curve(asked)
         self._tracker.finish(run_id, outcome, scores)
-        self._study.tell(asked, outcome.state, scores, outcome.reason)
-        val_mse = scores["val_mse"] if outcome.state == "complete" else None
-        self._stopping.hear(outcome.state, val_mse, outcome.reason)
+        if not self._study.tell(asked, outcome.state, scores, outcome.reason):
+            self._tracker.close(run_id, "it was taken for dead, and tried again")
         del self._open[asked.number]
         self._watcher.trial_ended(asked.number, outcome)
 
