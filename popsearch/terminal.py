@@ -34,6 +34,7 @@ class Terminal:
         self._plan, self._command = plan, command
         self._console = Console(highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
+        self._noticed = ""
 
     def opening(self) -> None:
         """Say what is searched, and on which rows."""
@@ -121,7 +122,10 @@ class Terminal:
         self._console.print(f"{reason}; {what} tried again", style="red", markup=False)
 
     def notice(self, line: str) -> None:
-        """Say what a user should know while the search goes on."""
+        """Say what a user should know while the search goes on; once, if all workers say it."""
+        if line == self._noticed:
+            return
+        self._noticed = line
         self._console.print(line, style="yellow", markup=False)
 
     @contextlib.contextmanager

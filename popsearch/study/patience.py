@@ -73,7 +73,7 @@ class Patience:
 def _is_away(error: Exception) -> bool:
     """Tell whether it is the connection that failed, and not what was asked."""
     cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    if isinstance(cause, sqlalchemy.exc.PendingRollbackError):
+        return True  # Optuna asked once more over a connection that had just broken
     broken = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
-    if not isinstance(cause, broken):
-        return False
-    return getattr(cause.orig, "sqlstate", None) != _DISK_FULL
+    return isinstance(cause, broken) and getattr(cause.orig, "sqlstate", None) != _DISK_FULL

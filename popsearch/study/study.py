@@ -80,8 +80,9 @@ class Study:
         times = {}
         if isinstance(cfg.storage, config.PostgresStorage):
             times = {"heartbeat_s": cfg.storage.heartbeat_s, "grace_s": cfg.storage.grace_s}
-        inner = connect(cfg.storage.url, **times)
-        self._storage = SnapshotStorage(inner, self._worker, patience)
+        self._patience = patience or Patience()
+        inner = self._patience(connect, cfg.storage.url, **times)
+        self._storage = SnapshotStorage(inner, self._worker, self._patience)
         # Who is on a server may be on another computer, where its process cannot be looked up.
         self._heartbeat = Heartbeat(inner, self._storage.own_ids) if times else None
         self._study = optuna.create_study(
@@ -302,8 +303,10 @@ class Study:
         running = self._record().unfinished({TrialState.RUNNING})
         workers = {t._trial_id: t.user_attrs.get("worker", "") for t in running}
         elsewhere = [id_ for id_, worker in workers.items() if not process.is_here(worker)]
-        silent = self._heartbeat.silent(elsewhere) if self._heartbeat and elsewhere else set()
-        gone = silent | {id_ for id_, worker in workers.items() if not process.lives(worker)}
+        gone = set[int]()
+        if self._heartbeat and elsewhere:
+            gone = self._patience(self._heartbeat.silent, elsewhere)
+        gone |= {id_ for id_, worker in workers.items() if not process.lives(worker)}
         return [_asked(trial) for trial in running if trial._trial_id in gone]
 
     def may_retry(self, asked: Asked) -> bool:

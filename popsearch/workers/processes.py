@@ -22,7 +22,7 @@ from popsearch.workers.worker import Order
 
 STOP_S = 10.0  # how long workers may take to give their trials back
 RECOVER_S = 5.0  # between two looks for workers elsewhere that died
-MAX_DEATHS = 5  # in a row, of workers that have not ended a trial
+MAX_DEATHS = 5  # in a row, without a trial's end between them
 
 
 class Listener(local.Watcher, Protocol):
@@ -89,7 +89,7 @@ class Worker:
     """
 
     def __init__(self, order: Order, share: Share) -> None:
-        self.share, self.n_ended, self.is_open = share, 0, True
+        self.share, self.is_open = share, True
         self.pipe, theirs = Pipe()
         # Not by multiprocessing, which runs the program's own file again in each new process, and
         # not forked: threads and locks of the libraries do not survive that.
@@ -159,7 +159,7 @@ class Crew:
             self._workers.remove(worker)
             if code := worker.end(STOP_S):
                 died = True
-                self._bury(worker, code)
+                self._bury(code)
             self._study.refresh()
             if self._study.n_done() < self._order.n_trials:
                 self._start(worker.share, interrupts.left_s())
@@ -193,15 +193,15 @@ class Crew:
             if what == "fail":
                 raise WorkerError(*arguments)
             if what == "trial_ended":
-                worker.n_ended += 1
+                self._n_deaths = 0
                 self._study.refresh()
             getattr(self._listener, what)(*arguments)
 
-    def _bury(self, worker: Worker, code: int) -> None:
-        self._n_deaths = 0 if worker.n_ended else self._n_deaths + 1
+    def _bury(self, code: int) -> None:
+        self._n_deaths += 1
         if self._n_deaths >= MAX_DEATHS:
             raise WorkerError(
-                f"{MAX_DEATHS} workers in a row ended before their first trial did (exit code "
+                f"{MAX_DEATHS} workers ended before a single trial did (the last with exit code "
                 f"{code}); -9 is what the system does when memory is full: give fewer workers"
             )
         self._listener.notice(f"a worker ended (exit code {code}); another takes its place")
