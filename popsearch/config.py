@@ -167,6 +167,21 @@ class PostgresStorage(Section):
     wait_s: Annotated[float, Field(ge=0)]
 
 
+class LocalExecutor(Section):
+    """Workers are processes of this computer."""
+
+    name: Literal["local"]
+
+
+class RayExecutor(Section):
+    """Workers are tasks on a Ray cluster, which plans with what each needs."""
+
+    name: Literal["ray"]
+    address: Name
+    num_cpus: Annotated[float, Field(gt=0)]
+    num_gpus: Annotated[float, Field(ge=0)]
+
+
 class MlflowTracking(Section):
     """Runs and curves go to MLflow."""
 
@@ -189,6 +204,7 @@ Pruner = Annotated[
     Union[NoPruner, CurvePruner, MedianPruner, HalvingPruner, HyperbandPruner],
     Field(discriminator="name"),
 ]
+Executor = Annotated[Union[LocalExecutor, RayExecutor], Field(discriminator="name")]
 Tracking = Annotated[Union[MlflowTracking, NoTracking], Field(discriminator="name")]
 
 
@@ -216,6 +232,7 @@ class Config(Section):
     sampler: Sampler
     pruner: Pruner
     storage: StorageConfig
+    executor: Executor
     tracking: Tracking
 
     @field_validator("objectives")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popsearch import advice, database, provenance, sqlite, threads
-from popsearch.config import Config, MlflowTracking
+from popsearch.config import Config, MlflowTracking, RayExecutor
 from popsearch.errors import RefitError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
@@ -19,7 +19,7 @@ from popsearch.stopping import Stopping
 from popsearch.study import Patience, Study, storage_errors
 from popsearch.terminal import Terminal
 from popsearch.tracking import open_tracker, tracking_errors
-from popsearch.workers import local, processes
+from popsearch.workers import local, processes, ray_cluster
 from popsearch.workers.worker import Order, waiting_time
 
 
@@ -101,15 +101,14 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
             stopping = Stopping(cfg.patience, cfg.min_improvement, cfg.max_failures)
-            if cfg.workers == 1:
-                stopped_by = local.search(
-                    plan, study, tracker, interrupts, terminal, wanted, stopping, residuals
-                )
+            order = Order(cfg, "", tracker.ticket(), wanted, interrupts.left_s())
+            how = (study, tracker, interrupts, terminal)
+            if isinstance(cfg.executor, RayExecutor):
+                stopped_by = ray_cluster.search(plan, order, *how, stopping)
+            elif cfg.workers == 1:
+                stopped_by = local.search(plan, *how, wanted, stopping, residuals)
             else:
-                order = Order(cfg, "", tracker.ticket(), wanted, interrupts.left_s())
-                stopped_by = processes.search(
-                    order, cfg.workers, study, tracker, interrupts, terminal, stopping
-                )
+                stopped_by = processes.search(order, *how, stopping)
         scores = None
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()

@@ -221,5 +221,5 @@ def test_trials_are_replayed_in_the_order_of_their_ends(compose: Any, workdir: P
         study.tell(trial, state, {"val_mse": value})
     study.tell(second, "failed", {}, "no memory")
     ends = [("complete", 3.0, ""), ("pruned", None, ""), ("failed", None, "no memory")]
-    assert study.news() == ends
+    assert [trial.ending for trial in study.news()] == ends
     assert study.news() == []

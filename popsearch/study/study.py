@@ -43,6 +43,17 @@ class Asked:
     state: str = "running"
     run_id: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def ending(self) -> tuple[State, float | None, str]:
+        """How it ended: state, score and reason.
+
+        A pruned trial has none: its score is of a step that says less than the last.
+        """
+        states: dict[str, State] = {name: name for name in _STATES}
+        score = self.scores.get("val_mse") if self.state == "complete" else None
+        return states[self.state], score, self.reason
 
 
 class Study:
@@ -233,8 +244,8 @@ class Study:
 
     # ---- what is known ----------------------------------------------------------------------
 
-    def news(self) -> list[tuple[State, float | None, str]]:
-        """Give how trials ended of which this was not told yet: state, score and reason.
+    def news(self) -> list[Asked]:
+        """Give the trials that count and whose end was not told yet, in the order of their ends.
 
         Those of other processes are among them, as of the last refresh.
         """
@@ -242,15 +253,7 @@ class Study:
         new = [trial for trial in settled[self._n_told :] if _counts(trial)]
         self._n_told = len(settled)
         new.sort(key=lambda t: t.datetime_complete or datetime.datetime.min)
-        # A pruned trial has a value too: of a step that says less than the last.
-        return [
-            (
-                _NAMES[t.state],
-                t.values[0] if t.state == TrialState.COMPLETE else None,
-                t.user_attrs.get("reason", ""),
-            )
-            for t in new
-        ]
+        return [_asked(trial) for trial in new]
 
     def scored(self) -> list[Asked]:
         """Give the complete and the pruned trials, in the order of their numbers."""
@@ -385,6 +388,7 @@ def _asked(trial: FrozenTrial) -> Asked:
         _NAMES.get(trial.state, "running"),
         attrs.get("mlflow_run_id"),
         attrs.get("scores", {}),
+        attrs.get("reason", ""),
     )
 
 

@@ -2,12 +2,13 @@
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from popsearch import trial
 from popsearch.interrupt import Interrupted, Interrupts, Overdue
 from popsearch.models import Machine, Training, TrainingDied, WayOfTraining
-from popsearch.outcome import Outcome, Point, State
+from popsearch.outcome import Outcome, Point
 from popsearch.residuals import Residuals
 from popsearch.space import Params
 from popsearch.stopping import Stopping
@@ -126,7 +127,7 @@ def search(
     """
     gc.freeze()  # the libraries stay; walking through all they hold costs milliseconds a trial
     stopping = stopping or Stopping()
-    stopping.replay(study.news())
+    stopping.replay(ended.ending for ended in study.news())
     try:
         while (left := n_trials - study.n_done()) > 0:
             interrupts.check()
@@ -139,8 +140,8 @@ def search(
                 interrupts.pause(POLL_S)
                 study.refresh()
                 recover(study, tracker)
-            for end in study.news():
-                stopping.hear(*end)
+            for ended in study.news():
+                stopping.hear(*ended.ending)
     except Interrupted as stop:
         return stop.reason
     return "n_trials"
@@ -213,7 +214,7 @@ class Population:
         members: list[Asked] = []
         for asked, _ in list(self._open.values()):
             if twin := self._study.twin(asked):
-                self._end(asked, _copy(twin))
+                self._end(asked, replace(outcome_of(twin), copy_of=twin.number, fit_s=0.0))
             elif too_large := self._trainer.too_large(asked.params):
                 self._end(asked, Outcome("failed", reason=too_large))
             elif all(asked.params != other.params for other in members):
@@ -283,14 +284,14 @@ class Population:
         self._watcher.trial_ended(asked.number, outcome)
 
 
-def _copy(twin: Asked) -> Outcome:
-    """Give the outcome of an earlier trial with the same parameters again."""
-    known = twin.scores
+def outcome_of(ended: Asked) -> Outcome:
+    """Give how a trial went, as far as the study knows it: of its curve the best point."""
+    known, state = ended.scores, ended.ending[0]
+    if state == "failed":
+        return Outcome(state, fit_s=known.get("fit_s", 0.0), reason=ended.reason)
     point = Point(
         int(known["best_resource"]),
         int(known["best_resource"]),
         *(known[key] for key in ("train_mse", "train_mae", "val_mse", "val_mae")),
     )
-    state: State = "pruned" if twin.state == "pruned" else "complete"
-    quick = known.get("predict_s")
-    return Outcome(state, [point], best_step=1, predict_s=quick, copy_of=twin.number)
+    return Outcome(state, [point], 1, known.get("fit_s", 0.0), predict_s=known.get("predict_s"))

@@ -34,7 +34,6 @@ class Listener(local.Watcher, Protocol):
 
 def search(
     order: Order,
-    n_workers: int,
     study: Study,
     tracker: Tracker,
     interrupts: Interrupts,
@@ -52,8 +51,8 @@ def search(
     WorkerError
         If the workers cannot go on.
     """
-    stopping.replay(study.news())
-    crew = Crew(order, n_workers, study, listener)
+    stopping.replay(ended.ending for ended in study.news())
+    crew = Crew(order, study, listener)
     recovered_at = time.monotonic()
     try:
         reason = None
@@ -63,8 +62,8 @@ def search(
             if died or time.monotonic() - recovered_at > RECOVER_S:
                 local.recover(study, tracker)
                 recovered_at = time.monotonic()
-            for end in study.news():
-                stopping.hear(*end)
+            for ended in study.news():
+                stopping.hear(*ended.ending)
             reason = "n_trials" if study.n_done() >= order.n_trials else stopping.reason
             interrupts.check()
     except Interrupted as stop:
@@ -141,12 +140,12 @@ class Crew:
         Read again before the end of a trial is told.
     """
 
-    def __init__(self, order: Order, n_workers: int, study: Study, listener: Listener) -> None:
+    def __init__(self, order: Order, study: Study, listener: Listener) -> None:
         self._order, self._study, self._listener = order, study, listener
         self._n_started = self._n_deaths = 0
         self._workers: list[Worker] = []
-        for i in range(n_workers):
-            self._start(Share.of(i, n_workers), order.left_s)
+        for i in range(order.cfg.workers):
+            self._start(Share.of(i, order.cfg.workers), order.left_s)
 
     def listen(self, interrupts: Interrupts) -> bool:
         """Hear what the workers say, and replace those that ended; tells whether one died."""

@@ -18,6 +18,7 @@ from popsearch.config import Config, PostgresStorage, StorageConfig
 from popsearch.errors import PopsearchError
 from popsearch.interrupt import Interrupts
 from popsearch.outcome import Outcome
+from popsearch.plan import Plan
 from popsearch.residuals import N_KEPT, Residuals
 from popsearch.study import Patience, Study, storage_errors
 from popsearch.tracking import Ticket, open_tracker, tracking_errors
@@ -57,9 +58,10 @@ class Wire:
     ----------
     pipe
         What it reads: pairs of a method's name, of ``local.Watcher`` or ``notice``, and arguments.
+        None where nobody does.
     """
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection | None) -> None:
         self._pipe = pipe
 
     def trial_started(self, number: int) -> None:
@@ -87,8 +89,13 @@ class Wire:
         self._send("fail", *faults)
 
     def _send(self, what: str, *arguments: Any) -> None:
-        with contextlib.suppress(OSError):  # nobody reads: then _follow ends this process
+        if self._pipe is None:
+            return
+        with contextlib.suppress(OSError):  # the reader is gone: then _follow ends this process
             self._pipe.send((what, arguments))
+
+
+SILENT = Wire(None)
 
 
 class Wear:
@@ -107,10 +114,10 @@ class Wear:
         return grown or self._n_calls > MAX_TRIALS
 
 
-def search(order: Order, wire: Wire) -> str:
+def search(order: Order, wire: Wire, plan: Plan | None = None) -> str:
     """Run trials until the study has all, and say why it stopped, as ``local.search`` does."""
     cfg = order.cfg
-    plan = plans.build(cfg)
+    plan = plan or plans.build(cfg)
     with (
         Interrupts(order.left_s) as interrupts,
         threads.limited(plan.n_train_rows),
@@ -147,14 +154,20 @@ def serve(descriptor: int) -> None:
     pipe = Connection(descriptor)
     order: Order = pickle.loads(pipe.recv_bytes())
     threading.Thread(target=_follow, args=[pipe], daemon=True).start()
-    wire = Wire(pipe)
-    try:
-        search(order, wire)
-    except PopsearchError as error:
-        wire.fail(error.faults)
+    if faults := attempt(order, wire=Wire(pipe)):
+        Wire(pipe).fail(faults)
         sys.exit(2)
+
+
+def attempt(order: Order, plan: Plan | None = None, wire: Wire = SILENT) -> tuple[str, ...]:
+    """Follow an order, and give what keeps all workers from going on."""
+    try:
+        search(order, wire, plan)
+    except PopsearchError as error:
+        return error.faults
     except KeyboardInterrupt:  # a second Ctrl-C
         os._exit(130)
+    return ()
 
 
 def _follow(pipe: Connection) -> None:
