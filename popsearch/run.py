@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popsearch import advice, provenance, sqlite, threads
-from popsearch.config import Config, MlflowTracking
+from popsearch.config import Config, NoTracking
 from popsearch.errors import RefitError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
@@ -82,7 +82,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
     ):
         terminal.opening()
         study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1])
-        tracker = open_tracker(cfg.tracking, plan.table.name)
+        tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
         run_id = tracker.open_study(provenance.record(plan, command))
         local.recover(study, tracker)
         residuals = Residuals(
@@ -120,7 +120,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         )
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
-    if isinstance(cfg.tracking, MlflowTracking):
+    if not isinstance(cfg.tracking, NoTracking):
         sqlite.tidy(cfg.tracking.uri)
     (run_dir / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
     terminal.closing(result, tracker.page)

@@ -47,7 +47,7 @@ class Terminal:
         for label, text in told:
             self._console.print(Text(f"{label:<12} {text}", "dim"))
         for line in plan.warnings:
-            self._console.print(f"warning: {line}", style="yellow", markup=False)
+            self.warn(f"warning: {line}")
 
     @contextlib.contextmanager
     def searching(self, study: Study, wanted: float, interrupts: Interrupts) -> Iterator[None]:
@@ -133,6 +133,10 @@ class Terminal:
         """Say what went wrong, where the study goes on nevertheless."""
         for fault in error.faults:
             self._console.print(fault, style="red", markup=False)
+
+    def warn(self, line: str) -> None:
+        """Say what should be known, and does not keep the study from going on."""
+        self._console.print(line, style="yellow", markup=False)
 
     def closing(self, result: "Result", page: str) -> None:
         """Print the result, and what to type next; ``page`` is where the runs are shown."""

@@ -6,13 +6,31 @@ from pathlib import Path
 
 from popsearch import config, sqlite
 from popsearch.errors import StorageError
-from popsearch.tracking.tracker import StudyRecord, Tracker
+from popsearch.faults import hide_secrets
+from popsearch.tracking import server
+from popsearch.tracking.outbox import Notify
+from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
-__all__ = ["StudyRecord", "Tracker", "faults", "open_tracker", "tracking_errors"]
+__all__ = [
+    "StudyRecord",
+    "Ticket",
+    "Tracker",
+    "faults",
+    "join_tracker",
+    "open_tracker",
+    "tracking_errors",
+]
 
 
-def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:
-    """Give the tracker that a configuration names.
+def open_tracker(
+    cfg: config.Tracking, experiment: str, notify: Notify = lambda line: None
+) -> Tracker:
+    """Give the tracker that a configuration names, for the process that opens the study.
+
+    Parameters
+    ----------
+    notify
+        Hears what the user should know of a server that goes away.
 
     Raises
     ------
@@ -24,13 +42,24 @@ def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:
     with tracking_errors(cfg):
         from popsearch.tracking.runs import MlflowTracker
 
-        return MlflowTracker(cfg.uri, experiment)
+        return MlflowTracker(cfg.uri, experiment, notify)
+
+
+def join_tracker(
+    cfg: config.Tracking, ticket: Ticket, notify: Notify = lambda line: None
+) -> Tracker:
+    """Give a tracker for a study that another process has opened; a server is asked nothing."""
+    tracker = open_tracker(cfg, "", notify)
+    tracker.join(ticket)
+    return tracker
 
 
 def faults(cfg: config.Tracking) -> list[str]:
-    """Give what keeps runs from being written; imports nothing of MLflow."""
+    """Give what keeps runs from being written; asks a server, and creates nothing."""
     if isinstance(cfg, config.NoTracking):
         return []
+    if server.is_server(cfg.uri):
+        return _server_faults(cfg.uri)
     if cfg.uri.startswith("file:") or "://" not in cfg.uri:
         return [
             f"tracking.uri={cfg.uri}: must be a database or a server, but it is a folder, which "
@@ -60,16 +89,33 @@ def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
     if isinstance(cfg, config.NoTracking):
         yield
         return
+    import requests
     from mlflow.exceptions import MlflowException
 
     try:
         yield
-    except MlflowException as error:
-        why = str(error).splitlines()[0]
+    except (MlflowException, requests.exceptions.RequestException) as error:
+        why = hide_secrets(str(error).partition("\n")[0])
         raise StorageError(
             f"tracking.uri={_shown(cfg.uri)}: cannot be written to: {why}; give the same command "
             "again when it can be: finished trials are kept (or go on without: tracking=none)"
         ) from error
+
+
+def _server_faults(uri: str) -> list[str]:
+    where, instead = f"tracking.uri={_shown(uri)}", "or go on without: tracking=none"
+    if why := server.silence(uri, server.FIRST_S):
+        return [f"{where}: the server does not answer ({why}); start it, {instead}"]
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    server.settle()
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        why = hide_secrets(server.reason(error))
+        return [f"{where}: the server cannot be used: {why}; mend the address, {instead}"]
+    return []
 
 
 def _shown(uri: str) -> str:
