@@ -35,6 +35,7 @@ from popsearch.tracking import (
     StudyRecord,
     Ticket,
     Tracker,
+    faults,
     join_tracker,
     open_tracker,
     operations,
@@ -486,7 +487,7 @@ def test_a_server_that_does_not_answer_is_told_before_anything_is_created(
     for name in ("server", "mlflow"):
         (fault,) = faults_of("model=ridge", "data.rows=500", f"tracking={name}")
         assert fault == (
-            f"tracking.uri=http://me:***@127.0.0.1:{port}: the server does not answer "
+            f"tracking.uri=http://***@127.0.0.1:{port}: the server does not answer "
             "(connection refused); start it, or go on without: tracking=none"
         )
     monkeypatch.setattr(server, "FIRST_S", 0.3)
@@ -495,6 +496,13 @@ def test_a_server_that_does_not_answer_is_told_before_anything_is_created(
         (fault,) = faults_of("model=ridge", "data.rows=500", uri)
     assert "does not answer (no answer in time)" in fault
     assert not list(workdir.iterdir())
+
+
+@pytest.mark.parametrize("uri", ["http://host:port", "http://[::1", "http://", "https:///x"])
+def test_an_address_without_a_host_or_with_a_wrong_port_is_told(uri: str) -> None:
+    """What cannot be an address is refused as such, and not as a server that is away."""
+    (fault,) = faults(at_uri(uri))
+    assert fault.startswith(f"tracking.uri={uri}: must be http://HOST:PORT or https://HOST")
 
 
 def test_a_server_that_wants_a_password_is_told(gateway: Gateway, faults_of: Any) -> None:

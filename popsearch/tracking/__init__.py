@@ -8,6 +8,7 @@ from popsearch import config, sqlite
 from popsearch.errors import StorageError
 from popsearch.faults import hide_secrets
 from popsearch.tracking import server
+from popsearch.tracking.client import connect
 from popsearch.tracking.outbox import Notify
 from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
@@ -97,28 +98,23 @@ def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
     except (MlflowException, requests.exceptions.RequestException) as error:
         why = hide_secrets(str(error).partition("\n")[0])
         raise StorageError(
-            f"tracking.uri={_shown(cfg.uri)}: cannot be written to: {why}; give the same command "
-            "again when it can be: finished trials are kept (or go on without: tracking=none)"
+            f"tracking.uri={hide_secrets(cfg.uri)}: cannot be written to: {why}; give the same "
+            "command again when it can be: finished trials are kept (or go on without: "
+            "tracking=none)"
         ) from error
 
 
 def _server_faults(uri: str) -> list[str]:
-    where, instead = f"tracking.uri={_shown(uri)}", "or go on without: tracking=none"
+    where, instead = f"tracking.uri={hide_secrets(uri)}", "or go on without: tracking=none"
+    if not server.is_whole(uri):
+        return [f"{where}: must be http://HOST:PORT or https://HOST; mend it, {instead}"]
     if why := server.silence(uri, server.FIRST_S):
         return [f"{where}: the server does not answer ({why}); start it, {instead}"]
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    server.settle()
     try:
-        MlflowClient(uri).search_experiments(max_results=1)
+        connect(uri).search_experiments(max_results=1)
     except MlflowException as error:
         why = hide_secrets(server.reason(error))
         return [f"{where}: the server cannot be used: {why}; mend the address, {instead}"]
     return []
-
-
-def _shown(uri: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(uri).render_as_string(hide_password=True)

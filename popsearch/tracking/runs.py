@@ -1,7 +1,5 @@
 """Runs and curves in MLflow."""
 
-import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
 from popsearch.tracking import model, operations, sending, server
+from popsearch.tracking.client import connect
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
 from popsearch.tracking.spool import FOLDER, Spool
@@ -47,18 +46,9 @@ class MlflowTracker(Tracker):
 
     def __init__(self, uri: str, experiment: str = "", notify: Notify = lambda line: None) -> None:
         sqlite.configure()
-        # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        if server.is_server(uri):
-            server.settle()
-        for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-
         # MLflow keeps what it opened by address, whatever folder it is called from later.
         self._uri = sqlite.absolute(uri)
-        self._client = MlflowClient(self._uri)
+        self._client = connect(self._uri)
         self._experiment, self._notify = experiment, notify
         self._ticket = Ticket()
         self._outbox: Outbox | None = None

@@ -19,21 +19,19 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
+def is_whole(uri: str) -> bool:
+    """Tell whether an address has a host, and a number for its port where it has one."""
+    try:
+        parts = urlsplit(uri)
+        return parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 def address(uri: str) -> str:
     """Give the address of a server without name and password."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-
-
-def settle() -> None:
-    """Set what MLflow leaves to the environment; what stands there already stays.
-
-    MLflow sends what failed up to seven times again, for minutes, also what creates a run, which
-    then is there twice. It also asks for each run that ends, to print its address.
-    """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_S))
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 @contextlib.contextmanager

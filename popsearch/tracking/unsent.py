@@ -5,6 +5,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from popsearch.tracking import sending, server
+from popsearch.tracking.client import connect
 from popsearch.tracking.spool import FOLDER, Spool
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ def _not_ours(spool: Spool) -> str:
 
 
 def _client(address: str) -> "MlflowClient":
-    from mlflow import MlflowClient
-
-    server.settle()
     # A file holds no password; one in the environment is for the server that stands there.
     own = os.environ.get("MLFLOW_TRACKING_URI", "")
     known = server.is_server(own) and server.address(own) == address
-    return MlflowClient(own if known else address)
+    return connect(own if known else address)
