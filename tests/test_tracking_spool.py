@@ -45,7 +45,7 @@ from popsearch.tracking import (
 )
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.runs import MlflowTracker
-from popsearch.tracking.spool import Spool
+from popsearch.tracking.spool import Spool, file_of
 from servers import Gateway, Server, free_port
 
 STUDY = ("model=gbr", "data.rows=400", "model.steps.budget=20", "pruner=none")
@@ -586,7 +586,7 @@ def same(some: list[Operation], others: list[Operation]) -> bool:
 
 def test_a_full_disk_is_told_and_leaves_the_file_whole(workdir: Path) -> None:
     """An operation that cannot be written is an error; those before it stay readable."""
-    spool = Spool.of("full", process.identity())
+    spool = Spool(file_of("full", process.identity()))
     first = operations.text("run", "a.txt", "first")
     spool.append(first, "http://host")
     before = spool.path.read_bytes()
@@ -609,7 +609,9 @@ def test_files_of_living_and_of_other_hosts_processes_are_left_alone(
     parent = psutil.Process().parent()
     alive = f"{socket.gethostname()}/{parent.pid}/{parent.create_time():.2f}"
     for worker in (dead, alive, "elsewhere/1/0.00"):
-        Spool.of("study", worker).append(operations.end("run", "FINISHED"), "http://127.0.0.1:9")
+        Spool(file_of("study", worker)).append(
+            operations.end("run", "FINISHED"), "http://127.0.0.1:9"
+        )
     assert [spool.worker for spool in sending.left_behind()] == [dead]
     both = {spool.worker for spool in sending.left_behind(everyones=True)}
     assert both == {dead, "elsewhere/1/0.00"}

@@ -8,7 +8,7 @@ from popsearch import config, sqlite
 from popsearch.errors import StorageError
 from popsearch.faults import hide_secrets
 from popsearch.tracking import server
-from popsearch.tracking.client import connect
+from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
 from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
@@ -90,6 +90,7 @@ def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
     if isinstance(cfg, config.NoTracking):
         yield
         return
+    settle(cfg.uri)
     import requests
     from mlflow.exceptions import MlflowException
 
@@ -110,10 +111,11 @@ def _server_faults(uri: str) -> list[str]:
         return [f"{where}: must be http://HOST:PORT or https://HOST; mend it, {instead}"]
     if why := server.silence(uri, server.FIRST_S):
         return [f"{where}: the server does not answer ({why}); start it, {instead}"]
+    client = connect(uri)
     from mlflow.exceptions import MlflowException
 
     try:
-        connect(uri).search_experiments(max_results=1)
+        client.search_experiments(max_results=1)
     except MlflowException as error:
         why = hide_secrets(server.reason(error))
         return [f"{where}: the server cannot be used: {why}; mend the address, {instead}"]

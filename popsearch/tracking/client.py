@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 def connect(uri: str) -> "MlflowClient":
     """Give a client for an address; a server is asked nothing yet."""
+    settle(uri)
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def settle(uri: str) -> None:
+    """Set what MLflow reads from the environment, some of it when it is imported."""
     # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -23,6 +31,3 @@ def connect(uri: str) -> "MlflowClient":
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    from mlflow import MlflowClient
-
-    return MlflowClient(uri)

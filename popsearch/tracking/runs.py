@@ -12,7 +12,7 @@ from popsearch.tracking import model, operations, sending, server
 from popsearch.tracking.client import connect
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
-from popsearch.tracking.spool import FOLDER, Spool
+from popsearch.tracking.spool import FOLDER, Spool, file_of
 from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class MlflowTracker(Tracker):
         self._ticket = ticket
         self.page = f"#/experiments/{ticket.experiment_id}?workflowType=machine_learning"
         if server.is_server(self._uri):
-            spool = Spool.of(ticket.study, self._worker)
+            spool = Spool(file_of(ticket.study, self._worker))
             self._outbox = Outbox(self._client, self._uri, spool, self._notify)
 
     def start(self, number: int, params: Params) -> str:
@@ -167,7 +167,7 @@ class MlflowTracker(Tracker):
         states: dict[str, State] = {name: name for name in get_args(State)}
         # First the files: what is in none of them the server has heard of.
         for spool in sending.waiting():
-            mine = spool.path == Spool.of(self._ticket.study, spool.worker).path
+            mine = spool.path == file_of(self._ticket.study, spool.worker)
             if mine and (ending := spool.ending(run_id)):
                 state = states.get(ending["state"])
                 return (state, ending["scores"]) if state else None

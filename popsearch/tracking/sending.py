@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from popsearch import process
 from popsearch.tracking import server
 from popsearch.tracking.operations import carry_out
-from popsearch.tracking.spool import FOLDER, Spool
+from popsearch.tracking.spool import Spool, files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,7 +88,7 @@ def n_runs_of(n: int) -> str:
 
 def waiting() -> list[Spool]:
     """Give all files below the folder that popsearch was started in, the oldest process first."""
-    found = [Spool(file) for file in FOLDER.glob("*.jsonl")]
+    found = [Spool(file) for file in files()]
     for spool in found:
         if not spool.address and not process.lives(spool.worker):
             spool.remove()  # killed before it had written down anything

@@ -20,24 +20,29 @@ from popsearch.tracking.operations import Operation
 FOLDER = Path("mlruns/unsent")
 
 
+def file_of(study: str, worker: str) -> Path:
+    """Give the file of a process, below the folder that the search was started in."""
+    name = re.sub(r"[^\w.-]+", "_", study)[:80]
+    return FOLDER.absolute() / f"{name}~{worker.replace('/', '~')}.jsonl"
+
+
+def files() -> list[Path]:
+    """Give the files of all processes there."""
+    return list(FOLDER.absolute().glob("*~*~*~*.jsonl"))
+
+
 class Spool:
     """What one process could not send of one study.
 
     Parameters
     ----------
     path
-        Need not be there; what stands there is read.
+        As ``file_of`` gives it; what stands there is read.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = path
         self._read()
-
-    @classmethod
-    def of(cls, study: str, worker: str) -> "Spool":
-        """Give the file of a process, below the folder that the search was started in."""
-        name = re.sub(r"[^\w.-]+", "_", study)[:80]
-        return cls(FOLDER / f"{name}~{worker.replace('/', '~')}.jsonl")
 
     @property
     def worker(self) -> str:
