@@ -80,7 +80,7 @@ class Gateway:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._http.server_port}"
-        Thread(target=self._http.serve_forever, daemon=True).start()
+        Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
 
     def set(self, how: str = "") -> None:
         """Set how requests fare.

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from popsearch import commands, process
+from popsearch import commands, process, usage
 from popsearch.config import MlflowTracking, NoTracking
-from popsearch.errors import StorageError
+from popsearch.errors import ConfigError, StorageError
 from popsearch.outcome import Outcome, Point
 from popsearch.run import run
 from popsearch.study import Study
@@ -232,8 +232,7 @@ def test_a_server_that_stays_away_costs_the_model_and_nothing_else(
     assert [m.source_run_id for m in stored if m.source_run_id == again.mlflow_run_id]
 
 
-@pytest.mark.parametrize("synced", [True, False])
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(("told", "synced"), [(True, True), (False, False)])
 def test_killed_while_the_server_is_away(
     told: bool,
     synced: bool,
@@ -292,6 +291,7 @@ def test_a_lost_answer_makes_no_double(
     study = f"lost-{path.rpartition('/')[2]}"
     tracker = open_tracker(at_uri(gateway.address), "lost", told.append)
     tracker.open_study(record(study))
+    gateway.heard.clear()
     for number in range(3):
         gateway.set(f"lose {path}" if number == 1 else "")
         run_id = tracker.start(number, {"alpha": number})
@@ -357,7 +357,7 @@ def test_killed_at_every_moment_of_the_sending(
         assert len(client.get_metric_history(one.info.run_id, "curve/val_mse")) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [400, 401, 404])
 def test_what_a_server_refuses_is_raised(status: int, gateway: Gateway, workdir: Path) -> None:
     """An error that waiting does not mend is raised, and nothing is written to a file."""
     tracker = open_tracker(at_uri(gateway.address), "refused")
@@ -368,7 +368,7 @@ def test_what_a_server_refuses_is_raised(status: int, gateway: Gateway, workdir:
     assert not (workdir / "mlruns").exists()
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 503])
 def test_what_a_server_cannot_now_it_may_later(
     status: int, gateway: Gateway, client: MlflowClient, workdir: Path
 ) -> None:
@@ -655,3 +655,11 @@ def test_a_metric_that_a_server_has_is_not_added(client: MlflowClient, workdir: 
         operations.carry_out(client, operation)
     assert [m.step for m in client.get_metric_history(run_id, "a")] == [1, 2]
     assert len(client.get_metric_history(run_id, "b")) == 1
+
+
+def test_the_command_stands_alone_or_before_all(workdir: Path) -> None:
+    """Another word is refused, and the help page names both forms."""
+    with pytest.raises(ConfigError, match="but got 'al'; choose from: sync, sync all"):
+        commands.sync(["al"])
+    assert "\n  sync  " in usage.page([])
+    assert "\n  sync all  " in usage.page([])
