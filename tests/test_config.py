@@ -33,8 +33,11 @@ def test_every_folder_of_the_configuration_is_a_known_group() -> None:
 
 
 @pytest.mark.parametrize("choice", FILES)
-def test_every_file_of_the_configuration_composes_and_holds(choice: str, compose: Compose) -> None:
+def test_every_file_of_the_configuration_composes_and_holds(
+    choice: str, compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each choice of each group gives a configuration whose section bears its name."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")  # no server has a default
     cfg = compose(choice)
     group, _, name = choice.partition("=")
     if group == "data":
