@@ -1,5 +1,6 @@
-"""What can be typed in place of a search: python -m popsearch cache."""
+"""What can be typed in place of a search: python -m popsearch cache, or sync."""
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -28,7 +29,30 @@ def cache(words: list[str]) -> None:
     _clear() if words else _list()
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache}
+def sync(words: list[str]) -> None:
+    """Send what tracking servers have yet to hear of; exit code 2 while something still waits.
+
+    Raises
+    ------
+    ConfigError
+        If it is followed by anything but ``all``.
+    """
+    if words not in ([], ["all"]):
+        raise ConfigError(
+            "sync must stand alone or be followed by all, "
+            f"but got {' '.join(words)!r}; choose from: sync, sync all"
+        )
+    from popsearch.tracking import unsent
+
+    lines, n_waiting = unsent.send_all(everyones=bool(words))
+    console = _console()
+    for line in lines:
+        console.print(line)
+    if n_waiting:
+        sys.exit(2)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache, "sync": sync}
 """What runs for a first word without an equals sign, by that word."""
 
 

@@ -183,10 +183,28 @@ class RayExecutor(Section):
 
 
 class MlflowTracking(Section):
-    """Runs and curves go to MLflow."""
+    """Runs and curves go to MLflow: a file here, unless another address is given."""
 
     name: Literal["mlflow"]
     uri: str
+
+
+class ServerTracking(Section):
+    """Runs and curves go to an MLflow server."""
+
+    name: Literal["server"]
+    uri: str
+
+    @field_validator("uri", mode="before")
+    @classmethod
+    def _http(cls, uri: Any) -> Any:
+        if not str(uri).startswith(("http://", "https://")):
+            raise ValueError(
+                "must be the address of a server, http://HOST:PORT or https://HOST, but got "
+                f"{'none' if uri is None else repr(hide_secrets(str(uri)))}; give tracking.uri=... "
+                "or set the environment variable MLFLOW_TRACKING_URI"
+            )
+        return uri
 
 
 class NoTracking(Section):
@@ -205,7 +223,7 @@ Pruner = Annotated[
     Field(discriminator="name"),
 ]
 Executor = Annotated[Union[LocalExecutor, RayExecutor], Field(discriminator="name")]
-Tracking = Annotated[Union[MlflowTracking, NoTracking], Field(discriminator="name")]
+Tracking = Annotated[Union[MlflowTracking, ServerTracking, NoTracking], Field(discriminator="name")]
 
 
 Objective = Literal["val_mse", "predict_s"]

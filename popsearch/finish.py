@@ -61,7 +61,7 @@ def finish(
     can be refitted, and ``complain`` hears of the others.
 
     What was scored before is not scored again, so that the same command given twice
-    opens the test rows once.
+    opens the test rows once, unless the model could not be stored the first time.
 
     Raises
     ------
@@ -103,8 +103,10 @@ def finish(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
         _, winner = fitted[0]
-        tracker.log_model(winner, X.head(EXAMPLE_ROWS), requirements(plan.machine.packages))
-    study.note("test", asdict(scores))
+        packages = requirements(plan.machine.packages)
+        stored = tracker.log_model(winner, X.head(EXAMPLE_ROWS), packages)
+    if stored:  # else the same command fits the winner once more, to store it
+        study.note("test", asdict(scores))
     return scores
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from popsearch.config import MlflowTracking, Tracking
+from popsearch.config import NoTracking, Tracking
 from popsearch.faults import hide_secrets
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show_next(
     """
     # `uv run` puts the environment on the path for one command only.
     prefix = "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
-    if isinstance(tracking, MlflowTracking) and page:
+    if not isinstance(tracking, NoTracking) and page:
         server, address = _server(hide_secrets(tracking.uri))
         words = Text("compare trials  ", "dim")
         if server:

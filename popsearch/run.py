@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popsearch import advice, database, provenance, sqlite, threads
-from popsearch.config import Config, MlflowTracking, RayExecutor
+from popsearch.config import Config, NoTracking, RayExecutor
 from popsearch.errors import RefitError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
@@ -84,11 +84,11 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         contextlib.ExitStack() as opened,
     ):
         terminal.opening()
-        patience = Patience(waiting_time(cfg.storage), interrupts.pause, terminal.notice)
+        patience = Patience(waiting_time(cfg.storage), interrupts.pause, terminal.warn)
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
             opened.callback(study.close)
-            tracker = open_tracker(cfg.tracking, plan.table.name)
+            tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
@@ -136,7 +136,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         )
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
-    if isinstance(cfg.tracking, MlflowTracking):
+    if not isinstance(cfg.tracking, NoTracking):
         sqlite.tidy(cfg.tracking.uri)
     (run_dir / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
     terminal.closing(result, tracker.page)

@@ -34,7 +34,7 @@ class Terminal:
         self._plan, self._command = plan, command
         self._console = Console(highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
-        self._noticed = ""
+        self._warned = ""
 
     def opening(self) -> None:
         """Say what is searched, and on which rows."""
@@ -48,7 +48,7 @@ class Terminal:
         for label, text in told:
             self._console.print(Text(f"{label:<12} {text}", "dim"))
         for line in plan.warnings:
-            self._console.print(f"warning: {line}", style="yellow", markup=False)
+            self.warn(f"warning: {line}")
 
     @contextlib.contextmanager
     def searching(self, study: Study, wanted: float, interrupts: Interrupts) -> Iterator[None]:
@@ -121,13 +121,6 @@ class Terminal:
         what = "trial is" if n == 1 else f"{n} trials are"
         self._console.print(f"{reason}; {what} tried again", style="red", markup=False)
 
-    def notice(self, line: str) -> None:
-        """Say what a user should know while the search goes on; once, if all workers say it."""
-        if line == self._noticed:
-            return
-        self._noticed = line
-        self._console.print(line, style="yellow", markup=False)
-
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:
         """Show that the winner is refitted and scored."""
@@ -141,6 +134,16 @@ class Terminal:
         """Say what went wrong, where the study goes on nevertheless."""
         for fault in error.faults:
             self._console.print(fault, style="red", markup=False)
+
+    def warn(self, line: str) -> None:
+        """Say what should be known, and does not keep the study from going on.
+
+        What all workers say is said once.
+        """
+        if line == self._warned:
+            return
+        self._warned = line
+        self._console.print(line, style="yellow", markup=False)
 
     def closing(self, result: "Result", page: str) -> None:
         """Print the result, and what to type next; ``page`` is where the runs are shown."""

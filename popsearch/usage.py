@@ -59,6 +59,8 @@ Options
 Commands
   cache                list the tables that were parsed and are kept
   cache clear          remove them
+  sync                 send the runs that a tracking server was away for
+  sync all             also those of other machines, if they are gone
 """
 
 

@@ -397,7 +397,7 @@ def test_a_password_is_taken_from_the_environment_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Typed, it is refused and not repeated; from the environment it reaches the address."""
-    secret = "http://me:hunter2@tracking.example:5000"
+    secret = "postgresql://me:hunter2@tracking.example/runs"
     (fault,) = faults_of(f"tracking.uri='{secret}'")
     assert "a password must not be typed" in fault
     assert "MLFLOW_TRACKING_URI" in fault

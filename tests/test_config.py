@@ -38,6 +38,7 @@ def test_every_file_of_the_configuration_composes_and_holds(
 ) -> None:
     """Each choice of each group gives a configuration whose section bears its name."""
     monkeypatch.setenv("POPSEARCH_STORAGE_URL", "postgresql://host/database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")  # no server has a default
     cfg = compose(choice)
     group, _, name = choice.partition("=")
     if group == "data":

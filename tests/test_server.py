@@ -1,11 +1,5 @@
 """Tracking to a real MLflow server, as a team has one."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,49 +8,34 @@ import pytest
 
 from agreement import assert_agree
 from popsearch.run import run
+from servers import Server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of an MLflow server of its own."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    store += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, *store], cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(f"{address}/health", (folder / "log").read_text)
-        yield address
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(timeout=30)
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server.address
+    server.stop()
 
 
-def _wait(url: str, log: Any) -> None:
-    """Wait until the server answers."""
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(url, timeout=1).read()
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
-    pytest.fail(f"the server did not start: {log()}")
-
-
-def test_a_study_is_tracked_on_a_server(server: str, compose: Any, workdir: Path) -> None:
-    """Runs, curves and the model go to the server; nothing of MLflow is left in the folder."""
-    cfg = compose("model=ridge", "data.rows=600", "n_trials=3", f"tracking.uri={server}")
+@pytest.mark.parametrize(("name", "n_rows"), [("mlflow", 600), ("server", 700)])
+def test_a_study_is_tracked_on_a_server(
+    name: str,
+    n_rows: int,
+    server: str,
+    compose: Any,
+    workdir: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Runs, curves and the model go to the server; nothing of MLflow is left or printed here."""
+    where = f"tracking={name}", f"tracking.uri={server}"
+    cfg = compose("model=ridge", f"data.rows={n_rows}", "n_trials=3", *where)
     result = run(cfg, workdir, "")
     assert_agree(workdir, result.study, 3, tracking=server)
     assert not (workdir / "mlflow.db").exists()
     assert not (workdir / "mlruns").exists()
+    assert "View run" not in capsys.readouterr().out
     again = run(cfg, workdir, "")
     assert again.mlflow_run_id == result.mlflow_run_id

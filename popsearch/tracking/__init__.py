@@ -6,13 +6,32 @@ from pathlib import Path
 
 from popsearch import config, sqlite
 from popsearch.errors import StorageError
+from popsearch.faults import hide_secrets
+from popsearch.tracking import server
+from popsearch.tracking.client import connect, settle
+from popsearch.tracking.outbox import Notify
 from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
-__all__ = ["StudyRecord", "Ticket", "Tracker", "faults", "open_tracker", "tracking_errors"]
+__all__ = [
+    "StudyRecord",
+    "Ticket",
+    "Tracker",
+    "faults",
+    "join_tracker",
+    "open_tracker",
+    "tracking_errors",
+]
 
 
-def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:
-    """Give the tracker that a configuration names.
+def open_tracker(
+    cfg: config.Tracking, experiment: str, notify: Notify = lambda line: None
+) -> Tracker:
+    """Give the tracker that a configuration names, for the process that opens the study.
+
+    Parameters
+    ----------
+    notify
+        Hears what the user should know of a server that goes away.
 
     Raises
     ------
@@ -24,13 +43,24 @@ def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:
     with tracking_errors(cfg):
         from popsearch.tracking.runs import MlflowTracker
 
-        return MlflowTracker(cfg.uri, experiment)
+        return MlflowTracker(cfg.uri, experiment, notify)
+
+
+def join_tracker(
+    cfg: config.Tracking, ticket: Ticket, notify: Notify = lambda line: None
+) -> Tracker:
+    """Give a tracker for a study that another process has opened; a server is asked nothing."""
+    tracker = open_tracker(cfg, "", notify)
+    tracker.join(ticket)
+    return tracker
 
 
 def faults(cfg: config.Tracking) -> list[str]:
-    """Give what keeps runs from being written; imports nothing of MLflow."""
+    """Give what keeps runs from being written; asks a server, and creates nothing."""
     if isinstance(cfg, config.NoTracking):
         return []
+    if server.is_server(cfg.uri):
+        return _server_faults(cfg.uri)
     if cfg.uri.startswith("file:") or "://" not in cfg.uri:
         return [
             f"tracking.uri={cfg.uri}: must be a database or a server, but it is a folder, which "
@@ -60,19 +90,33 @@ def tracking_errors(cfg: config.Tracking) -> Iterator[None]:
     if isinstance(cfg, config.NoTracking):
         yield
         return
+    settle(cfg.uri)
+    import requests
     from mlflow.exceptions import MlflowException
 
     try:
         yield
-    except MlflowException as error:
-        why = str(error).splitlines()[0]
+    except (MlflowException, requests.exceptions.RequestException) as error:
+        why = hide_secrets(str(error).partition("\n")[0])
         raise StorageError(
-            f"tracking.uri={_shown(cfg.uri)}: cannot be written to: {why}; give the same command "
-            "again when it can be: finished trials are kept (or go on without: tracking=none)"
+            f"tracking.uri={hide_secrets(cfg.uri)}: cannot be written to: {why}; give the same "
+            "command again when it can be: finished trials are kept (or go on without: "
+            "tracking=none)"
         ) from error
 
 
-def _shown(uri: str) -> str:
-    from sqlalchemy.engine import make_url
+def _server_faults(uri: str) -> list[str]:
+    where, instead = f"tracking.uri={hide_secrets(uri)}", "or go on without: tracking=none"
+    if not server.is_whole(uri):
+        return [f"{where}: must be http://HOST:PORT or https://HOST; mend it, {instead}"]
+    if why := server.silence(uri, server.FIRST_S):
+        return [f"{where}: the server does not answer ({why}); start it, {instead}"]
+    client = connect(uri)
+    from mlflow.exceptions import MlflowException
 
-    return make_url(uri).render_as_string(hide_password=True)
+    try:
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
+        why = hide_secrets(server.reason(error))
+        return [f"{where}: the server cannot be used: {why}; mend the address, {instead}"]
+    return []

@@ -1,15 +1,21 @@
 """Fitted pipelines as MLflow models, in formats without pickle."""
 
+import contextlib
+import logging
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from popsearch.tracking import server
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def log(pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
-    """Store a pipeline as a model of the active run.
+def log(uri: str, run_id: str, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
+    """Store a pipeline as a model of a run.
 
     A network is stored as Keras' own file, with the features before it and the code that joins
     them; all else is scikit-learn's, in the format of skops.
@@ -21,6 +27,18 @@ def log(pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
     packages
         What the model needs to be loaded.
     """
+    import mlflow
+
+    with (
+        _tracking_uri(uri),
+        server.time_for_a_model(),
+        mlflow.start_run(run_id=run_id),
+        _quiet(),
+    ):
+        _log(pipeline, example, packages)
+
+
+def _log(pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
     import mlflow
     import skops.io
     from mlflow.models import infer_signature
@@ -63,3 +81,34 @@ def _log_network(pipeline: Any, own: dict[str, Any]) -> None:
             },
             **own,
         )
+
+
+@contextlib.contextmanager
+def _tracking_uri(uri: str) -> Iterator[None]:
+    """Set MLflow's address for what has no client; leave the environment as it was."""
+    import mlflow
+
+    name = "MLFLOW_TRACKING_URI"  # set_tracking_uri writes it, the next study would read it
+    old = os.environ.get(name)
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if old is not None:
+            os.environ[name] = old
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's advice on models off the terminal."""
+    names = ("mlflow.models", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.utils")
+    loggers = [logging.getLogger(name) for name in names]
+    old = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, old, strict=True):
+            logger.setLevel(level)

@@ -1,8 +1,5 @@
 """Runs and curves in MLflow."""
 
-import contextlib
-import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
-from popsearch.tracking import model
+from popsearch.tracking import model, operations, sending, server
+from popsearch.tracking.client import connect
+from popsearch.tracking.operations import Operation
+from popsearch.tracking.outbox import Notify, Outbox
+from popsearch.tracking.spool import FOLDER, Spool, file_of
 from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ FLUSH_S = 2.0  # how old the picture of a running trial may be
 class _Sent:
     """What MLflow has of an open run: not these parameters yet, so many points, since when."""
 
-    params: list[Any]
+    params: dict[str, str]
     n_points: int
     at: float
 
@@ -36,201 +37,236 @@ class MlflowTracker(Tracker):
     Parameters
     ----------
     uri
-        MLflow's tracking address.
+        MLflow's tracking address. While a server is away, what is for it waits in a file.
     experiment
-        Made if it is not there.
+        Made if it is not there; of no use to a tracker that joins a study.
+    notify
+        Is told when a server goes away, and when it is back.
     """
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    def __init__(self, uri: str, experiment: str = "", notify: Notify = lambda line: None) -> None:
         sqlite.configure()
-        # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-
         # MLflow keeps what it opened by address, whatever folder it is called from later.
         self._uri = sqlite.absolute(uri)
-        self._client = MlflowClient(self._uri)
-        found = self._client.get_experiment_by_name(experiment)
-        # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        self._experiment_id: str = (
-            found.experiment_id if found else self._client.create_experiment(experiment, tags=kind)
-        )
-        self.page = f"#/experiments/{self._experiment_id}?workflowType=machine_learning"
+        self._client = connect(self._uri)
+        self._experiment, self._notify = experiment, notify
+        self._ticket = Ticket()
+        self._outbox: Outbox | None = None
         self._worker = process.identity()
         self._open: dict[str, _Sent] = {}
 
     def open_study(self, study: StudyRecord) -> str:
         from mlflow.entities import Dataset, DatasetInput
 
-        found = self._client.search_runs(
-            [self._experiment_id],
+        found = self._client.get_experiment_by_name(self._experiment)
+        # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        experiment_id: str = (
+            found.experiment_id
+            if found
+            else self._client.create_experiment(self._experiment, tags=kind)
+        )
+        self._send_left_behind()
+        runs = self._client.search_runs(
+            [experiment_id],
             f"tags.`popsearch.study` = '{study.name}' and tags.`popsearch.kind` = 'study'",
             max_results=1,
             order_by=["attributes.start_time ASC"],
         )
-        self._study = study.name
-        if found:
-            self._parent: str = found[0].info.run_id
-            self._client.update_run(self._parent, status="RUNNING")
+        if runs:
+            parent: str = runs[0].info.run_id
+            self._client.update_run(parent, status="RUNNING")
         else:
             own = {"popsearch.study": study.name, "popsearch.kind": "study"}
-            self._parent = self._client.create_run(
-                self._experiment_id, run_name=study.name, tags={**own, **study.tags}
+            parent = self._client.create_run(
+                experiment_id, run_name=study.name, tags={**own, **study.tags}
             ).info.run_id
             data = Dataset(study.data_name, study.data_digest[:8], "local", study.data_source)
-            self._client.log_inputs(self._parent, [DatasetInput(data)])
+            self._client.log_inputs(parent, [DatasetInput(data)])
             for file, text in study.texts.items():
-                self._client.log_text(self._parent, text, file)
-        self._client.set_tag(self._parent, "popsearch.worker", self._worker)
-        return self._parent
+                self._client.log_text(parent, text, file)
+        self._client.set_tag(parent, "popsearch.worker", self._worker)
+        self.join(Ticket(study.name, experiment_id, parent))
+        return parent
 
     def ticket(self) -> Ticket:
-        return Ticket(self._study, self._experiment_id, self._parent)
+        return self._ticket
 
     def join(self, ticket: Ticket) -> None:
-        self._study, self._parent = ticket.study, ticket.run_id
+        self._ticket = ticket
+        self.page = f"#/experiments/{ticket.experiment_id}?workflowType=machine_learning"
+        if server.is_server(self._uri):
+            spool = Spool(file_of(ticket.study, self._worker))
+            self._outbox = Outbox(self._client, self._uri, spool, self._notify)
 
     def start(self, number: int, params: Params) -> str:
-        from mlflow.entities import Param
-
-        run_id: str = self._client.create_run(
-            self._experiment_id,
-            run_name=f"trial {number:04d}",
-            tags={
-                "mlflow.parentRunId": self._parent,
-                "popsearch.study": self._study,
-                "popsearch.kind": "trial",
-                "popsearch.trial": str(number),
-                "popsearch.worker": self._worker,
-            },
-        ).info.run_id
-        unsent = [Param(key, str(value)) for key, value in params.items()]
+        tags = {
+            "mlflow.parentRunId": self._ticket.run_id,
+            "popsearch.study": self._ticket.study,
+            "popsearch.kind": "trial",
+            "popsearch.trial": str(number),
+            "popsearch.worker": self._worker,
+        }
+        name = operations.own_id(number, self._worker)
+        run_id = self._write(
+            operations.create(name, self._ticket.experiment_id, f"trial {number:04d}", tags)
+        )
+        unsent = {key: str(value) for key, value in params.items()}
         self._open[run_id] = _Sent(unsent, 0, time.monotonic())
         return run_id
 
     def step(self, run_id: str, outcome: Outcome) -> None:
         if time.monotonic() - self._open[run_id].at > FLUSH_S:
-            self._send(run_id, outcome, {}, [])
+            self._write_points(run_id, outcome, {}, {})
 
     def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        from mlflow.entities import RunTag
-
-        tags = [RunTag("popsearch.state", outcome.state)]
+        tags: dict[str, str] = {"popsearch.state": outcome.state}
         if outcome.copy_of is not None:
-            tags.append(RunTag("popsearch.copy_of", str(outcome.copy_of)))
+            tags["popsearch.copy_of"] = str(outcome.copy_of)
         if outcome.reason:
-            tags.append(RunTag("popsearch.reason", outcome.reason[:5000]))
+            tags["popsearch.reason"] = outcome.reason[:5000]
         if outcome.warnings:
-            tags.append(RunTag("popsearch.warnings", "\n".join(outcome.warnings)[:5000]))
+            tags["popsearch.warnings"] = "\n".join(outcome.warnings)[:5000]
         if outcome.trace:
-            self._client.log_text(run_id, outcome.trace, "traceback.txt")
-        self._send(run_id, outcome, scores, tags)
-        self._client.set_terminated(run_id, "FAILED" if outcome.state == "failed" else "FINISHED")
+            self._write(operations.text(run_id, "traceback.txt", outcome.trace))
+        self._write_points(run_id, outcome, scores, tags)
+        status = "FAILED" if outcome.state == "failed" else "FINISHED"
+        self._write(operations.end(run_id, status, outcome.state, scores))
         del self._open[run_id]
 
-    def _send(
-        self, run_id: str, outcome: Outcome, scores: Mapping[str, float], tags: list[Any]
+    def _write_points(
+        self, run_id: str, outcome: Outcome, scores: Mapping[str, float], tags: Mapping[str, str]
     ) -> None:
-        """Write what was not sent yet; the tags go with the last batch."""
-        from mlflow.entities import Metric
-
+        """Write what was not written yet; the tags go with the last batch."""
         sent = self._open[run_id]
-        now = int(time.time() * 1000)
         metrics = [
-            Metric(f"curve/{key}", getattr(point, key), now, point.resource)
+            (f"curve/{key}", getattr(point, key), point.resource)
             for point in outcome.curve[sent.n_points :]
             for key in ("train_mse", "train_mae", "val_mse", "val_mae")
         ]
-        metrics += [Metric(key, value, now, 0) for key, value in scores.items()]
-        params, sent.params = sent.params, []
+        metrics += [(key, value, 0) for key, value in scores.items()]
+        params, sent.params = sent.params, {}
         for i in range(0, max(len(metrics), 1), BATCH):
             last = i + BATCH >= len(metrics)
-            self._client.log_batch(
-                run_id, metrics[i : i + BATCH], [] if i else params, tags if last else []
-            )
+            part = metrics[i : i + BATCH]
+            self._write(operations.batch(run_id, part, {} if i else params, tags if last else {}))
         sent.n_points, sent.at = len(outcome.curve), time.monotonic()
 
+    def _write(self, operation: Operation) -> str:
+        if self._outbox:
+            return self._outbox.write(operation)
+        return operations.carry_out(self._client, operation)
+
     def close(self, run_id: str, reason: str) -> None:
-        self._client.set_tag(run_id, "popsearch.state", "given back")
-        self._client.set_tag(run_id, "popsearch.reason", reason)
-        self._client.set_terminated(run_id, "KILLED")
+        tags = {"popsearch.state": "given back", "popsearch.reason": reason}
+        self._write(operations.batch(run_id, tags=tags))
+        self._write(operations.end(run_id, "KILLED"))
         self._open.pop(run_id, None)
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
-        run = self._client.get_run(run_id)
         states: dict[str, State] = {name: name for name in get_args(State)}
-        state = states.get(run.data.tags.get("popsearch.state", ""))
-        if run.info.status not in ("FINISHED", "FAILED") or state is None:
+        # First the files: what is in none of them the server has heard of.
+        for spool in sending.waiting():
+            mine = spool.path == file_of(self._ticket.study, spool.worker)
+            if mine and (ending := spool.ending(run_id)):
+                state = states.get(ending["state"])
+                return (state, ending["scores"]) if state else None
+        run = self._look_up(run_id)
+        state = states.get(run.data.tags.get("popsearch.state", "")) if run else None
+        if run is None or state is None or run.info.status not in ("FINISHED", "FAILED"):
             return None
         own = {k: v for k, v in run.data.metrics.items() if not k.startswith("curve/")}
         return state, own
 
+    def _look_up(self, run_id: str) -> Any:
+        """Give a run as the store has it, none where it does not know it or is away."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if not (own := operations.read_own_id(run_id)):
+                return self._client.get_run(run_id)
+            number, worker = own
+            query = self._of_trials(
+                f"tags.`popsearch.trial` = '{number}'", f"tags.`popsearch.worker` = '{worker}'"
+            )
+            found = self._client.search_runs([self._ticket.experiment_id], query, max_results=1)
+            return found[0] if found else None
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST" or self._is_away(error):
+                return None
+            raise
+
+    def _of_trials(self, *more: str) -> str:
+        """Give a query for runs of the study's trials."""
+        of = f"tags.`popsearch.study` = '{self._ticket.study}'"
+        return " and ".join([of, "tags.`popsearch.kind` = 'trial'", *more])
+
     def close_left_behind(self) -> None:
-        for run in self._open_runs():
-            if not process.lives(run.data.tags["popsearch.worker"]):
-                self.close(run.info.run_id, "the process died")
+        from mlflow.exceptions import MlflowException
+
+        if not self._send_left_behind():
+            return  # what ended may look open; the next start closes what is
+        try:
+            for run in self._open_runs():
+                if not process.lives(run.data.tags["popsearch.worker"]):
+                    self.close(run.info.run_id, "the process died")
+        except MlflowException as error:
+            if not self._is_away(error):
+                raise
+
+    def _send_left_behind(self) -> bool:
+        """Send what processes that died could not send to this server; tell whether all went."""
+        if not server.is_server(self._uri):
+            return True
+        n_sent, why = 0, ""
+        for spool in sending.left_behind():
+            mine = self._outbox is not None and spool.path == self._outbox.path
+            if why or mine or spool.address != server.address(self._uri):
+                continue
+            n_runs, why = sending.send_left_behind(self._client, spool)
+            n_sent += n_runs
+        if n_sent:
+            self._notify(f"sent what waited in {FOLDER}: {sending.n_runs_of(n_sent)}")
+        return not why
+
+    def _is_away(self, error: Exception) -> bool:
+        return server.is_server(self._uri) and bool(server.away(error))
 
     def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        from mlflow.entities import Metric, RunTag
+        at_end = [(key, value, 0) for key, value in metrics.items()]
+        self._write(operations.batch(self._ticket.run_id, at_end, tags=tags))
+        self._write(operations.end(self._ticket.run_id, "FINISHED"))
+        self.send_rest()
 
-        now = int(time.time() * 1000)
-        self._client.log_batch(
-            self._parent,
-            [Metric(key, value, now, 0) for key, value in metrics.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
-        self._client.set_terminated(self._parent)
+    def send_rest(self) -> None:
+        if self._outbox:
+            self._outbox.send_rest()
 
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
-        import mlflow
+    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
+        import requests
+        from mlflow.exceptions import MlflowException
 
-        with _tracking_uri(self._uri), mlflow.start_run(run_id=self._parent), _quiet():
-            model.log(pipeline, example, packages)
+        why = "" if self._outbox is None else self._outbox.try_now()
+        if not why:
+            try:
+                model.log(self._uri, self._ticket.run_id, pipeline, example, packages)
+            except (MlflowException, requests.exceptions.RequestException) as error:
+                if not self._is_away(error):
+                    raise
+                why = server.away(error)
+        if why:
+            self._notify(
+                f"the fitted model is not stored, for {server.address(self._uri)} does not answer "
+                f"({why}); the same command stores it when it does"
+            )
+        return not why
 
     def _open_runs(self) -> Iterator[Any]:
         token = None
-        query = (
-            f"tags.`popsearch.study` = '{self._study}' and tags.`popsearch.kind` = 'trial' "
-            "and attributes.status = 'RUNNING'"
-        )
+        query = self._of_trials("attributes.status = 'RUNNING'")
         while True:
-            page = self._client.search_runs([self._experiment_id], query, page_token=token)
+            page = self._client.search_runs([self._ticket.experiment_id], query, page_token=token)
             yield from page
             token = page.token
             if not token:
                 return
-
-
-@contextlib.contextmanager
-def _tracking_uri(uri: str) -> Iterator[None]:
-    """Set MLflow's address for what has no client; leave the environment as it was."""
-    import mlflow
-
-    name = "MLFLOW_TRACKING_URI"  # set_tracking_uri writes it, the next study would read it
-    old = os.environ.get(name)
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
-        if old is not None:
-            os.environ[name] = old
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow's advice on models off the terminal."""
-    names = ("mlflow.models", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.utils")
-    loggers = [logging.getLogger(name) for name in names]
-    old = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, old, strict=True):
-            logger.setLevel(level)

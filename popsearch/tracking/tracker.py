@@ -33,11 +33,17 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class Ticket:
-    """What another process needs to write trials below the same study's run."""
+    """What another process needs to write on the runs of a study that is open.
 
-    study: str
-    experiment_id: str
-    run_id: str
+    Parameters
+    ----------
+    run_id
+        The study's own run, below which the trials stand.
+    """
+
+    study: str = ""
+    experiment_id: str = ""
+    run_id: str = ""
 
 
 class Tracker:
@@ -51,14 +57,17 @@ class Tracker:
         return ""
 
     def ticket(self) -> Ticket:
-        """Give what another process needs to ``join``."""
-        return Ticket("", "", "")
+        """Give what a tracker in another process needs to join the study that is open here."""
+        return Ticket()
 
     def join(self, ticket: Ticket) -> None:
-        """Write below the run of a study that another process opened."""
+        """Write on the runs of a study that another process has opened."""
 
     def start(self, number: int, params: Params) -> str:
-        """Open the run of a trial, below the study's, and give its id: empty without tracking."""
+        """Open the run of a trial, below the study's, and give its id: empty without tracking.
+
+        While a server is away it is a name that stands for the id, here and in ``finished``.
+        """
         return ""
 
     def step(self, run_id: str, outcome: Outcome) -> None:
@@ -80,5 +89,14 @@ class Tracker:
     def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Write what is known at the end on the study's run, and close it."""
 
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> None:
-        """Store a fitted pipeline as a model of the study's run, in a format without pickle."""
+    def send_rest(self) -> None:
+        """Try once more to send what waits for a server; the last call of a process."""
+
+    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
+        """Store a fitted pipeline as a model of the study's run, in a format without pickle.
+
+        Returns
+        -------
+        Whether it was stored: not where a server is away, for a model cannot wait.
+        """
+        return True

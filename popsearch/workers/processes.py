@@ -28,8 +28,8 @@ MAX_DEATHS = 5  # in a row, without a trial's end between them
 class Listener(local.Watcher, Protocol):
     """Who is told how the search goes, and what else a worker has to say."""
 
-    def notice(self, line: str) -> None:
-        """Hear what a user should know."""
+    def warn(self, line: str) -> None:
+        """Hear what should be known."""
 
 
 def search(
@@ -203,4 +203,4 @@ class Crew:
                 f"{MAX_DEATHS} workers ended before a single trial did (the last with exit code "
                 f"{code}); -9 is what the system does when memory is full: give fewer workers"
             )
-        self._listener.notice(f"a worker ended (exit code {code}); another takes its place")
+        self._listener.warn(f"a worker ended (exit code {code}); another takes its place")

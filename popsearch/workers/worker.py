@@ -21,7 +21,7 @@ from popsearch.outcome import Outcome
 from popsearch.plan import Plan
 from popsearch.residuals import N_KEPT, Residuals
 from popsearch.study import Patience, Study, storage_errors
-from popsearch.tracking import Ticket, open_tracker, tracking_errors
+from popsearch.tracking import Ticket, join_tracker, tracking_errors
 from popsearch.workers import local
 
 MAX_TRIALS = 1000
@@ -57,7 +57,7 @@ class Wire:
     Parameters
     ----------
     pipe
-        What it reads: pairs of a method's name, of ``local.Watcher`` or ``notice``, and arguments.
+        What it reads: pairs of a method's name, of ``local.Watcher`` or ``warn``, and arguments.
         None where nobody does.
     """
 
@@ -80,9 +80,9 @@ class Wire:
         """Tell that so many trials were lost with the process that trained them."""
         self._send("trials_lost", n, reason)
 
-    def notice(self, line: str) -> None:
-        """Tell what a user should know."""
-        self._send("notice", line)
+    def warn(self, line: str) -> None:
+        """Tell what should be known."""
+        self._send("warn", line)
 
     def fail(self, faults: tuple[str, ...]) -> None:
         """Tell why no worker can go on."""
@@ -124,10 +124,9 @@ def search(order: Order, wire: Wire, plan: Plan | None = None) -> str:
         storage_errors(cfg.storage.url),
         tracking_errors(cfg.tracking),
     ):
-        patience = Patience(waiting_time(cfg.storage), interrupts.pause, wire.notice)
+        patience = Patience(waiting_time(cfg.storage), interrupts.pause, wire.warn)
         study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], order.name, patience)
-        tracker = open_tracker(cfg.tracking, plan.table.name)
-        tracker.join(order.ticket)
+        tracker = join_tracker(cfg.tracking, order.ticket, wire.warn)
         best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
         residuals = Residuals(f"{cfg.storage.url}/{plan.study_name}", best)
         reason = local.search(
@@ -140,6 +139,7 @@ def search(order: Order, wire: Wire, plan: Plan | None = None) -> str:
             residuals=residuals,
             is_worn=Wear(),
         )
+        tracker.send_rest()
         study.close()
         return reason
 
