@@ -1,4 +1,4 @@
-"""What can be typed in place of a search: python -m popsearch cache."""
+"""What can be typed in place of a search: python -m popsearch cache, check."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,33 @@ def cache(words: list[str]) -> None:
     _clear() if words else _list()
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache}
+def check(words: list[str]) -> None:
+    """Compare every trial with its run, and show where they do not tell the same.
+
+    Parameters
+    ----------
+    words
+        ``repair`` first, to make the runs agree; names of studies; and settings: those of storage
+        and tracking say where to look, others name the study that they belong to.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to compare; then nothing was created.
+    StorageError
+        If a database does not answer.
+    SystemExit
+        With code 1, if something remains that does not agree.
+    """
+    from popsearch import comparison
+
+    repairs = words[:1] == ["repair"]
+    places = comparison.places(words[1:] if repairs else words)
+    if not comparison.show(_console(), places, repairs):
+        raise SystemExit(1)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache, "check": check}
 """What runs for a first word without an equals sign, by that word."""
 
 

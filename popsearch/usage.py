@@ -59,6 +59,8 @@ Options
 Commands
   cache                list the tables that were parsed and are kept
   cache clear          remove them
+  check                compare every trial with its MLflow run; check STUDY that study only
+  check repair         make the runs agree with their studies
 """
 
 

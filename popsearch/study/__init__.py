@@ -1,7 +1,8 @@
 """The Optuna side of a search: the only package that imports Optuna."""
 
-from popsearch.study import warm_start
+from popsearch.study import stored, warm_start
 from popsearch.study.samplers import faults
+from popsearch.study.stored import StoredTrial
 from popsearch.study.study import Asked, Study, storage_errors
 
-__all__ = ["Asked", "Study", "faults", "storage_errors", "warm_start"]
+__all__ = ["Asked", "StoredTrial", "Study", "faults", "storage_errors", "stored", "warm_start"]

@@ -17,6 +17,7 @@ from popsearch.space import Params, Space
 from popsearch.study import samplers
 from popsearch.study.record import Record
 from popsearch.study.storage import SnapshotStorage
+from popsearch.study.stored import StoredTrial, stored
 
 MAX_RETRIES = 2
 _STATES: dict[State, TrialState] = {
@@ -218,6 +219,11 @@ class Study:
         """Give the trials that no other beats in all objectives, the lowest MSE first."""
         best = (_asked(trial) for trial in self._study.best_trials)
         return sorted(best, key=lambda asked: (asked.scores["val_mse"], asked.number))
+
+    def trials(self) -> list[StoredTrial]:
+        """Give all trials as they are stored, those of other processes too."""
+        self._storage.refresh(self._study._study_id)
+        return [stored(trial) for trial in self._record()]
 
     def note(self, key: str, value: Any = None) -> Any:
         """Store a fact about the study; without a value, give the stored one."""

@@ -6,9 +6,20 @@ from pathlib import Path
 
 from popsearch import config, sqlite
 from popsearch.errors import StorageError
+from popsearch.tracking import stored
+from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import StudyRecord, Tracker
 
-__all__ = ["StudyRecord", "Tracker", "faults", "open_tracker", "tracking_errors"]
+__all__ = [
+    "StoredRun",
+    "StoredRuns",
+    "StudyRecord",
+    "Tracker",
+    "faults",
+    "open_tracker",
+    "stored",
+    "tracking_errors",
+]
 
 
 def open_tracker(cfg: config.Tracking, experiment: str) -> Tracker:

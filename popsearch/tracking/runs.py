@@ -16,6 +16,7 @@ from popsearch.tracking.tracker import StudyRecord, Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow import MlflowClient
 
 BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
@@ -42,17 +43,8 @@ class MlflowTracker(Tracker):
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
-        sqlite.configure()
-        # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-
-        # MLflow keeps what it opened by address, whatever folder it is called from later.
-        self._uri = sqlite.absolute(uri)
-        self._client = MlflowClient(self._uri)
+        self._client = connect(uri)
+        self._uri: str = self._client.tracking_uri
         found = self._client.get_experiment_by_name(experiment)
         # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
         kind = {"mlflow.experimentKind": "custom_model_development"}
@@ -197,6 +189,20 @@ class MlflowTracker(Tracker):
             token = page.token
             if not token:
                 return
+
+
+def connect(uri: str) -> "MlflowClient":
+    """Give MLflow's client, with its reports off."""
+    sqlite.configure()
+    # MLflow reports its use to its makers unless told not to; whoever wants that can say so.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for chatty in ("mlflow", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    # MLflow keeps what it opened by address, whatever folder it is called from later.
+    return MlflowClient(sqlite.absolute(uri))
 
 
 @contextlib.contextmanager
