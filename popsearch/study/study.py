@@ -295,7 +295,10 @@ class Study:
 def _suggest(trial: optuna.Trial, name: str, param: family.Param) -> section.Scalar:
     match param:
         case family.FloatParam():
-            return trial.suggest_float(name, param.low, param.high, step=param.step, log=param.log)
+            # One from the queue may be written as 1, and to an estimator that need not mean 1.0.
+            return float(
+                trial.suggest_float(name, param.low, param.high, step=param.step, log=param.log)
+            )
         case family.IntParam():
             return trial.suggest_int(name, param.low, param.high, step=param.step, log=param.log)
         case family.CategoricalParam():
