@@ -46,7 +46,8 @@ def places(words: Sequence[str]) -> list[Place]:
     settings = [word for word in words if word not in names]
     jobs = command.jobs(settings)
     _refuse(fault for job in jobs for fault in job.faults)
-    found, faults = [], list[str]()
+    found: list[Place] = []
+    faults: list[str] = []
     for job in jobs:
         cfg = Config(**job.sections)
         own = [prepare(cfg).study_name] if any(map(_is_of_a_search, settings)) else []
