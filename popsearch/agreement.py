@@ -93,7 +93,7 @@ def compare(study: str, trials: Sequence[StoredTrial], runs: StoredRuns) -> Agre
         if _is_at_work(trial, own):
             n_at_work += 1
         elif not own and trial.run_id is None:
-            n_untracked += trial.state != "given back"
+            n_untracked += trial.state not in ("running", "given back")
         elif disagreement := _disagreement(trial, own, curves):
             found.append(disagreement)
     for number, own in of_trial.items():

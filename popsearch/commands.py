@@ -34,7 +34,7 @@ def check(words: list[str]) -> None:
     Parameters
     ----------
     words
-        ``repair`` first, to make the runs agree; names of studies; and settings: those of storage
+        ``repair``, to make the runs agree; names of studies; and settings: those of storage
         and tracking say where to look, others name the study that they belong to.
 
     Raises
@@ -48,9 +48,8 @@ def check(words: list[str]) -> None:
     """
     from popsearch import comparison
 
-    repairs = words[:1] == ["repair"]
-    places = comparison.places(words[1:] if repairs else words)
-    if not comparison.show(_console(), places, repairs):
+    places = comparison.places([word for word in words if word != "repair"])
+    if not comparison.show(_console(), places, "repair" in words):
         raise SystemExit(1)
 
 

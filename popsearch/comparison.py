@@ -42,8 +42,8 @@ def places(words: Sequence[str]) -> list[Place]:
     ConfigError
         If it cannot be read, or is not there; nothing was created.
     """
-    names = [word for word in words if "=" not in word and not word.startswith("-")]
-    settings = [word for word in words if word not in names]
+    given = [word for word in words if "=" not in word and not word.startswith("-")]
+    settings = [word for word in words if word not in given]
     jobs = command.jobs(settings)
     _refuse(fault for job in jobs for fault in job.faults)
     found: list[Place] = []
@@ -51,11 +51,12 @@ def places(words: Sequence[str]) -> list[Place]:
     for job in jobs:
         cfg = Config(**job.sections)
         own = [prepare(cfg).study_name] if any(map(_is_of_a_search, settings)) else []
+        names = [*dict.fromkeys([*given, *own])]
         with storage_errors(cfg.storage.url):
-            faults += stored.faults(cfg.storage.url, [*names, *own])
+            faults += stored.faults(cfg.storage.url, names)
         faults += tracking.faults(cfg.tracking) or tracking.stored.faults(cfg.tracking)
         if isinstance(cfg.tracking, MlflowTracking):
-            found.append(Place(cfg.storage.url, cfg.tracking, [*names, *own]))
+            found.append(Place(cfg.storage.url, cfg.tracking, names))
     _refuse(faults)
     return found
 

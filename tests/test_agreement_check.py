@@ -202,10 +202,15 @@ def test_a_trial_whose_process_died_remains(place: Place) -> None:
     """The study's own command queues it again; until then nothing is changed."""
     study = opened(configured(*STUDY))
     (asked,) = study.ask()
+    tags = {"popsearch.study": place.study, "popsearch.kind": "trial"}
+    tags |= {"popsearch.trial": str(asked.number), "popsearch.worker": DEAD}
+    run_id = place.client.create_run("1", tags=tags).info.run_id
+    study.link(asked, run_id)
     study._storage.set_trial_user_attr(asked.id, "worker", DEAD)
     (left,) = place.settle().disagreements
-    assert left.number == asked.number
+    assert (left.number, left.in_run) == (asked.number, "RUNNING")
     assert left.in_study.startswith("running, but its process is gone")
+    assert place.client.get_run(run_id).info.status == "RUNNING"
 
 
 @pytest.fixture
