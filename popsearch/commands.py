@@ -1,4 +1,4 @@
-"""What can be typed in place of a search: python -m popsearch cache, or sync."""
+"""What can be typed in place of a search: python -m popsearch cache, check or sync."""
 
 import sys
 import time
@@ -29,6 +29,31 @@ def cache(words: list[str]) -> None:
     _clear() if words else _list()
 
 
+def check(words: list[str]) -> None:
+    """Compare every trial with its run, and show where they do not tell the same.
+
+    Parameters
+    ----------
+    words
+        ``repair``, to make the runs agree; names of studies; and settings: those of storage
+        and tracking say where to look, others name the study that they belong to.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to compare; then nothing was created.
+    StorageError
+        If a database does not answer.
+    SystemExit
+        With code 1, if something remains that does not agree.
+    """
+    from popsearch import comparison
+
+    places = comparison.places([word for word in words if word != "repair"])
+    if not comparison.show(_console(), places, "repair" in words):
+        raise SystemExit(1)
+
+
 def sync(words: list[str]) -> None:
     """Send what tracking servers have yet to hear of; exit code 2 while something still waits.
 
@@ -52,7 +77,7 @@ def sync(words: list[str]) -> None:
         sys.exit(2)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache, "sync": sync}
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache, "check": check, "sync": sync}
 """What runs for a first word without an equals sign, by that word."""
 
 

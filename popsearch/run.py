@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import advice, database, provenance, sqlite, threads
+from popsearch import advice, agreement, database, provenance, sqlite, threads
 from popsearch.config import Config, NoTracking, RayExecutor
-from popsearch.errors import RefitError
+from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.plan import Plan, prepare
@@ -18,7 +18,7 @@ from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Patience, Study, storage_errors
 from popsearch.terminal import Terminal
-from popsearch.tracking import open_tracker, tracking_errors
+from popsearch.tracking import StoredRuns, Tracker, open_tracker, tracking_errors
 from popsearch.workers import local, processes, ray_cluster
 from popsearch.workers.worker import Order, waiting_time
 
@@ -121,6 +121,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 stopped_by = stop.reason
             except RefitError as error:
                 terminal.complain(error)
+        _settle(cfg, study, tracker, terminal)
         nothing = study.best() is None
         failures = stopping.causes if nothing or stopped_by == "max_failures" else []
         duration_s = time.monotonic() - started
@@ -141,6 +142,20 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
     (run_dir / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
     terminal.closing(result, tracker.page)
     return result
+
+
+def _settle(cfg: Config, study: Study, tracker: Tracker, terminal: Terminal) -> None:
+    """Make the runs agree with the study, should they not."""
+    if isinstance(cfg.tracking, NoTracking) or not tracker.close_left_behind():
+        return
+    try:
+        with tracking_errors(cfg.tracking):
+            found = agreement.settle(study.name, study.trials(), StoredRuns(cfg.tracking.uri))
+    except StorageError as error:
+        terminal.complain(error)
+    else:
+        repaired = [f"{each}: repaired" for each in found.repaired]
+        terminal.disagreed([*map(str, found.disagreements), *repaired])
 
 
 def _advice(plan: Plan, study: Study, residuals: Residuals) -> list[str]:

@@ -43,6 +43,16 @@ def faults(url: str, setting: str) -> list[str]:
     return []
 
 
+def holds(url: str, table: str) -> bool:
+    """Tell whether a database is there and has this table; of a server that is believed."""
+    file = Path(url.removeprefix(PREFIX).partition("?")[0])
+    if not url.startswith(PREFIX) or not file.is_file():
+        return not url.startswith(PREFIX)
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return connection.execute(query, [table]).fetchone() is not None
+
+
 def tidy(url: str) -> None:
     """Bring what the log holds into the file, so that the file by itself is whole."""
     file = Path(url.removeprefix(PREFIX))

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from popsearch.run import Result
 
 
+N_SHOWN = 10
+"""Trials that are named, where study and tracking do not agree."""
+
+
 class Terminal:
     """Tells how a study goes: live on a terminal, line by line elsewhere.
 
@@ -144,6 +148,16 @@ class Terminal:
             return
         self._warned = line
         self._console.print(line, style="yellow", markup=False)
+
+    def disagreed(self, lines: list[str]) -> None:
+        """Say where a trial and its run did not tell the same; most often there is no line."""
+        for line in lines[:N_SHOWN]:
+            self._console.print(f"warning: {line}", style="yellow", markup=False)
+        if len(lines) > N_SHOWN:
+            self._console.print(
+                f"warning: and {len(lines) - N_SHOWN} more trials: see python -m popsearch check",
+                style="yellow",
+            )
 
     def closing(self, result: "Result", page: str) -> None:
         """Print the result, and what to type next; ``page`` is where the runs are shown."""

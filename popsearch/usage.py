@@ -61,6 +61,8 @@ Commands
   cache clear          remove them
   sync                 send the runs that a tracking server was away for
   sync all             also those of other machines, if they are gone
+  check                compare every trial with its MLflow run; check STUDY that study only
+  check repair         make the runs agree with their studies
 """
 
 

@@ -49,6 +49,13 @@ def key(asked: Asked) -> str:
     return repr(sorted(asked.params.items()))
 
 
+def test_a_float_of_a_known_good_set_is_a_float(compose: Any, workdir: Path) -> None:
+    """A set that says 1 trains with what is stored: to scikit-learn max_features=1 is not 1.0."""
+    words = ("data.rows=500", "tracking=none", "model.known_good=[{max_features:1}]")
+    (asked,) = open_study(compose("model=random_forest", *words)).ask()
+    assert type(asked.params["max_features"]) is float
+
+
 @pytest.mark.parametrize("pruner", PRUNERS)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_works_with_every_pruner(

@@ -1,8 +1,18 @@
 """The Optuna side of a search: the only package that imports Optuna."""
 
-from popsearch.study import warm_start
+from popsearch.study import stored, warm_start
 from popsearch.study.patience import Patience
 from popsearch.study.samplers import faults
+from popsearch.study.stored import StoredTrial
 from popsearch.study.study import Asked, Study, storage_errors
 
-__all__ = ["Asked", "Patience", "Study", "faults", "storage_errors", "warm_start"]
+__all__ = [
+    "Asked",
+    "Patience",
+    "StoredTrial",
+    "Study",
+    "faults",
+    "storage_errors",
+    "stored",
+    "warm_start",
+]

@@ -23,6 +23,7 @@ from popsearch.study.heartbeat import Heartbeat
 from popsearch.study.patience import Patience
 from popsearch.study.record import Record
 from popsearch.study.storage import NoRoom, SnapshotStorage
+from popsearch.study.stored import StoredTrial, stored
 
 MAX_RETRIES = 2
 _STATES: dict[State, TrialState] = {
@@ -289,6 +290,11 @@ class Study:
         best = (_asked(trial) for trial in self._study.best_trials)
         return sorted(best, key=lambda asked: (asked.scores["val_mse"], asked.number))
 
+    def trials(self) -> list[StoredTrial]:
+        """Give all trials as they are stored, those of other processes too."""
+        self._storage.refresh(self._study._study_id)
+        return [stored(trial) for trial in self._record()]
+
     def note(self, key: str, value: Any = None) -> Any:
         """Store a fact about the study; without a value, give the stored one."""
         if value is not None:
@@ -370,7 +376,10 @@ class Study:
 def _suggest(trial: optuna.Trial, name: str, param: family.Param) -> section.Scalar:
     match param:
         case family.FloatParam():
-            return trial.suggest_float(name, param.low, param.high, step=param.step, log=param.log)
+            # One from the queue may be written as 1, and to an estimator that need not mean 1.0.
+            return float(
+                trial.suggest_float(name, param.low, param.high, step=param.step, log=param.log)
+            )
         case family.IntParam():
             return trial.suggest_int(name, param.low, param.high, step=param.step, log=param.log)
         case family.CategoricalParam():

@@ -7,18 +7,22 @@ from pathlib import Path
 from popsearch import config, sqlite
 from popsearch.errors import StorageError
 from popsearch.faults import hide_secrets
-from popsearch.tracking import server
+from popsearch.tracking import server, stored
 from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
+from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
 
 __all__ = [
+    "StoredRun",
+    "StoredRuns",
     "StudyRecord",
     "Ticket",
     "Tracker",
     "faults",
     "join_tracker",
     "open_tracker",
+    "stored",
     "tracking_errors",
 ]
 

@@ -4,6 +4,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from popsearch import sqlite
 from popsearch.tracking import server
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 def connect(uri: str) -> "MlflowClient":
     """Give a client for an address; a server is asked nothing yet."""
     settle(uri)
+    sqlite.configure()
     from mlflow import MlflowClient
 
     return MlflowClient(uri)

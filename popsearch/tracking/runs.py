@@ -201,11 +201,11 @@ class MlflowTracker(Tracker):
         of = f"tags.`popsearch.study` = '{self._ticket.study}'"
         return " and ".join([of, "tags.`popsearch.kind` = 'trial'", *more])
 
-    def close_left_behind(self) -> None:
+    def close_left_behind(self) -> bool:
         from mlflow.exceptions import MlflowException
 
-        if not self._send_left_behind():
-            return  # what ended may look open; the next start closes what is
+        if not self._send_left_behind() or (self._outbox and self._outbox.try_now()):
+            return False  # what ended may look open; the next start closes what is
         try:
             for run in self._open_runs():
                 if not process.lives(run.data.tags["popsearch.worker"]):
@@ -213,6 +213,8 @@ class MlflowTracker(Tracker):
         except MlflowException as error:
             if not self._is_away(error):
                 raise
+            return False
+        return True
 
     def _send_left_behind(self) -> bool:
         """Send what processes that died could not send to this server; tell whether all went."""

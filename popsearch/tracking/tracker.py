@@ -83,8 +83,14 @@ class Tracker:
         """Give state and scores of a run that ``finish`` has closed, else none."""
         return None
 
-    def close_left_behind(self) -> None:
-        """Close the study's open runs whose process died; those of a live one stay."""
+    def close_left_behind(self) -> bool:
+        """Close the study's open runs whose process died; those of a live one stay.
+
+        Returns
+        -------
+        Whether all that is known here has reached the store: not while a server is away.
+        """
+        return True
 
     def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Write what is known at the end on the study's run, and close it."""
