@@ -18,6 +18,7 @@ GROUPS = (
     "split",
     "sampler",
     "pruner",
+    "executor",
     "storage",
     "tracking",
     "experiment",

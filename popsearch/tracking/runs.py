@@ -158,6 +158,10 @@ class MlflowTracker(Tracker):
         return operations.carry_out(self._client, operation)
 
     def close(self, run_id: str, reason: str) -> None:
+        if run_id not in self._open:  # of another process, whose name for it may be its own
+            if (run := self._look_up(run_id)) is None:
+                return
+            run_id = run.info.run_id
         tags = {"popsearch.state": "given back", "popsearch.reason": reason}
         self._write(operations.batch(run_id, tags=tags))
         self._write(operations.end(run_id, "KILLED"))
