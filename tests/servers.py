@@ -22,16 +22,23 @@ def free_port() -> int:
 
 
 class Server:
-    """An MLflow server with its database in a folder; it can be started again on that."""
+    """An MLflow server that can be started again on what it has stored.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    database
+        Its address; a file in the folder without one.
+    """
+
+    def __init__(self, folder: Path, database: str = "") -> None:
         self._folder, self.port = folder, free_port()
+        self._database = database or f"sqlite:///{folder}/server.db"
         self.address = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port)]
-        store = ["--backend-store-uri", f"sqlite:///{self._folder}/server.db", "--workers", "1"]
+        store = ["--backend-store-uri", self._database, "--workers", "1"]
         store += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "log").open("a") as log:
             self._process = subprocess.Popen(

