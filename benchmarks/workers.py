@@ -1,0 +1,142 @@
+"""Measure what several workers gain, and how many trials a second a shared database takes.
+
+Run: uv run python benchmarks/workers.py           (half an hour)
+     uv run python benchmarks/workers.py scaling   (the first part only; or: rate)
+
+scaling: the same grid of hist_gbr, so that all search the same points, by one process and by two
+workers in turn: seconds of the whole command. rate: a model that does nothing, on PostgreSQL with
+tracking=none: trials a second while all workers are at it, with more and more workers.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import optuna
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from databases import postgres_server
+from popsearch import postgres
+
+GRID = [
+    "model=hist_gbr", "sampler=grid", "sampler.n_points=6", "n_trials=36", "pruner=none",
+    "model.known_good=[]", "model.steps.budget=200", "~model.space.min_samples_leaf",
+    "~model.space.l2_regularization", "~model.space.max_features",
+]  # fmt: skip
+NOTHING = """
+name: nothing
+estimator: sklearn.dummy.DummyRegressor
+training: popsearch.models.once.FittedOnce
+steps: {kind: rows, fractions: [1.0]}
+scaler: none
+missing: pass
+fixed: {strategy: quantile}
+space:
+  quantile: {type: float, low: 0.0, high: 1.0}
+known_good: []
+"""
+MANY = 1_000_000
+
+
+def seconds(words: list[str], folder: str) -> float:
+    """Give how long a command takes."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "popsearch", *words],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return time.perf_counter() - began
+
+
+def scaling(rows: list[int], n_workers: list[int], repeats: int) -> None:
+    """Print how long one grid takes with so many workers."""
+    table = Table(title="hist_gbr, a grid of 36 points: seconds of the whole command")
+    for column in ("rows", "workers", "s", "times as fast as one"):
+        table.add_column(column, justify="right")
+    for n_rows in rows:
+        taken: dict[int, list[float]] = {n: [] for n in n_workers}
+        for _ in range(repeats):
+            for n in n_workers:
+                with tempfile.TemporaryDirectory() as folder:
+                    words = [*GRID, f"data.rows={n_rows}", f"workers={n}"]
+                    taken[n].append(seconds(words, folder))
+                    print(f"{n_rows} rows, {n} workers: {taken[n][-1]:.1f} s", flush=True)
+        one = statistics.median(taken[n_workers[0]])
+        for n, all_s in taken.items():
+            median = statistics.median(all_s)
+            table.add_row(f"{n_rows:,}", str(n), f"{median:.1f}", f"{one / median:.2f}")
+    Console(width=100).print(table)
+
+
+def rate(n_workers: list[int], window_s: float) -> None:
+    """Print how many trials a second so many workers run in one study on PostgreSQL."""
+    table = Table(title="a model that does nothing, PostgreSQL, tracking=none")
+    for column in ("workers", "trials in it", "trials a second", "ms a trial and worker"):
+        table.add_column(column, justify="right")
+    for n in n_workers:
+        with tempfile.TemporaryDirectory() as folder, postgres_server() as server:
+            (Path(folder) / "conf" / "model").mkdir(parents=True)
+            (Path(folder) / "conf" / "model" / "nothing.yaml").write_text(NOTHING)
+            words = [
+                "--config-dir", "conf", "model=nothing", "data.rows=400", "storage=postgres",
+                "tracking=none", "pruner=none", "sampler=random", f"n_trials={MANY}",
+                f"workers={n}", f"timeout={10 + 2 * n + 2 * window_s}",
+            ]  # fmt: skip
+            os.environ["POPSEARCH_STORAGE_URL"] = server.get_uri()
+            seconds(words, folder)
+            ends = _ends(server.get_uri(), n)
+        rates = [len(ends) / (ends[-1] - ends[0])] if len(ends) > 1 else [0.0]
+        table.add_row(str(n), str(len(ends)), f"{rates[0]:.1f}", f"{1000 * n / rates[0]:.1f}")
+        print(f"{n} workers: {rates[0]:.1f} trials a second", flush=True)
+    Console(width=100).print(table)
+
+
+def _ends(url: str, n_workers: int) -> list[float]:
+    """Give when trials ended, in order, from the last worker's first one on."""
+    storage = postgres.address(url)
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    first: dict[str, float] = {}
+    for trial in trials:
+        if trial.datetime_complete:
+            first.setdefault(trial.user_attrs["worker"], trial.datetime_complete.timestamp())
+    assert len(first) == n_workers, f"{len(first)} of {n_workers} workers had a trial"
+    begin = max(first.values())
+    ends = sorted(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
+    gaps = [b - a for a, b in pairwise(ends)]
+    assert gaps
+    return [end for end in ends if end >= begin]
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("part", nargs="?", choices=("scaling", "rate"))
+    parser.add_argument("--rows", type=int, nargs="+", default=[40_000, 160_000])
+    parser.add_argument("--scale", type=int, nargs="+", default=[1, 2], help="workers, in scaling")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--window-s", type=float, default=15.0, help="in rate")
+    args = parser.parse_args()
+    if args.part in (None, "scaling"):
+        scaling(args.rows, args.scale, args.repeats)
+    if args.part in (None, "rate"):
+        rate(args.workers, args.window_s)
+
+
+if __name__ == "__main__":
+    main()
