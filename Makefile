@@ -30,3 +30,4 @@ bench:  ## figures for benchmarks/RESULTS.md, an hour and a half
 	uv run python benchmarks/pruners.py --left-out 0.9 --orders 40
 	uv run python benchmarks/linear.py
 	uv run python benchmarks/many_trials.py
+	uv run python benchmarks/agreement.py

@@ -22,6 +22,11 @@ def faults(url: str, setting: str) -> list[str]:
     return postgres.faults(url, setting) if is_server(url) else sqlite.faults(url, setting)
 
 
+def holds(url: str, table: str) -> bool:
+    """Tell whether a database is there and has this table; creates nothing."""
+    return postgres.holds(url, table) if is_server(url) else sqlite.holds(url, table)
+
+
 @contextlib.contextmanager
 def alone(url: str, what: str = "") -> Iterator[None]:
     """Let one process at a time in, of all that use this database for the same thing.

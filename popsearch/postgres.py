@@ -47,6 +47,15 @@ def faults(url: str, setting: str) -> list[str]:
     return []
 
 
+def holds(url: str, table: str) -> bool:
+    """Tell whether a database that answers has this table."""
+    import psycopg
+
+    with psycopg.connect(url, **CONNECTION) as connection:
+        found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone()
+    return bool(found and found[0])
+
+
 @contextlib.contextmanager
 def alone(url: str, what: str) -> Iterator[None]:
     """Let one process at a time in, of all that do this with this database.

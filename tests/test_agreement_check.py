@@ -30,6 +30,7 @@ from spoiling import (
     Place,
     lost_when_pruned,
     twice,
+    twice_and_the_linked_one_is_wrong,
     wrong_reason,
     wrong_score,
 )
@@ -155,6 +156,16 @@ def test_of_two_runs_the_other_is_set_aside(place: Place) -> None:
     assert (run.info.status, run.data.tags["popsearch.state"]) == ("KILLED", "set aside")
     assert kept in run.data.tags["popsearch.reason"]
     assert place.client.get_run(kept).info.status == "FINISHED"
+
+
+def test_of_two_runs_the_one_that_agrees_is_kept(place: Place) -> None:
+    """Also where it is the other one that the trial was linked with."""
+    linked, number = place.run_id("complete"), place.number("complete")
+    twice_and_the_linked_one_is_wrong(place)
+    place.settle()
+    (kept,) = {*place.run_ids(number)} - {linked}
+    assert place.client.get_run(kept).info.status == "FINISHED"
+    assert place.client.get_run(linked).info.status == "KILLED"
 
 
 def test_a_trial_with_three_deaths_has_failed_in_both(place: Place) -> None:

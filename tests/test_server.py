@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from agreement import assert_agree
+from popsearch import agreement
 from popsearch.run import run
+from popsearch.study import stored
+from popsearch.tracking import StoredRuns
 from servers import Server
 
 
@@ -39,3 +43,17 @@ def test_a_study_is_tracked_on_a_server(
     assert "View run" not in capsys.readouterr().out
     again = run(cfg, workdir, "")
     assert again.mlflow_run_id == result.mlflow_run_id
+
+
+def test_a_study_is_compared_with_a_server(server: str, compose: Any, workdir: Path) -> None:
+    """A run that was deleted there is made again, and a score that was changed is written again."""
+    cfg = compose("model=ridge", "data.rows=800", "n_trials=3", f"tracking.uri={server}")
+    name = run(cfg, workdir, "").study
+    client, runs = MlflowClient(server), StoredRuns(server)
+    first, second, _ = runs.of(name)
+    client.delete_run(first.run_id)
+    client.log_metric(second.run_id, "val_mse", 1e9)
+    found = agreement.settle(name, stored.trials("sqlite:///optuna.db", name), runs)
+    assert sorted(d.number for d in found.repaired) == [first.number, second.number]
+    assert found.disagreements == []
+    assert_agree(workdir, name, 3, tracking=server)

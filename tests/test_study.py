@@ -52,7 +52,7 @@ def key(asked: Asked) -> str:
 def test_a_float_of_a_known_good_set_is_a_float(compose: Any, workdir: Path) -> None:
     """A set that says 1 trains with what is stored: to scikit-learn max_features=1 is not 1.0."""
     words = ("data.rows=500", "tracking=none", "model.known_good=[{max_features:1}]")
-    (asked,) = open_study(compose("model=random_forest", *words)).ask()
+    (asked,) = open_study(compose("model=gbr", *words)).ask()
     assert type(asked.params["max_features"]) is float
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from popsearch import database, sqlite
+from popsearch import database
 from popsearch.config import Objective
 from popsearch.errors import did_you_mean
 from popsearch.faults import hide_secrets
@@ -90,7 +90,7 @@ def faults(url: str, wanted: Sequence[str] = ()) -> list[str]:
     """Give what keeps these studies from being read; creates nothing."""
     if unusable := database.faults(url, "storage.url"):
         return unusable
-    if not sqlite.holds(url, "studies"):
+    if not database.holds(url, "studies"):
         return [
             f"storage.url={hide_secrets(url)}: must be a database of studies, but there is none yet"
         ]

@@ -334,13 +334,17 @@ class Study:
         """Tell whether a trial whose process died is to be tried again."""
         return _n_deaths(self._storage.get_trial(asked.id)) < MAX_RETRIES
 
-    def give_back(self, asked: Asked, reason: str, died: bool) -> None:
+    def give_back(self, asked: Asked, reason: str, died: bool) -> bool:
         """Take a trial out that did not end by itself, and queue its parameters again.
 
         Parameters
         ----------
         died
             Whether its process died: parameters that killed three processes are not tried again.
+
+        Returns
+        -------
+        Whether they are tried again; else it counts as failed.
         """
         trial = self._storage.get_trial(asked.id)
         retries = _n_deaths(trial) + died
@@ -356,6 +360,7 @@ class Study:
                 self._study.enqueue_trial(params, attrs)
         self._storage.set_trial_state_values(asked.id, TrialState.FAIL)
         self._running.pop(asked.id, None)
+        return retries <= MAX_RETRIES
 
     def _next_is_a_last_try(self) -> bool:
         queued = self._record().unfinished({TrialState.WAITING})

@@ -13,7 +13,7 @@ from popsearch.tracking.client import connect
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
 from popsearch.tracking.spool import FOLDER, Spool, file_of
-from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
+from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,14 +157,14 @@ class MlflowTracker(Tracker):
             return self._outbox.write(operation)
         return operations.carry_out(self._client, operation)
 
-    def close(self, run_id: str, reason: str) -> None:
+    def close(self, run_id: str, reason: str, state: Given = "given back") -> None:
         if run_id not in self._open:  # of another process, whose name for it may be its own
             if (run := self._look_up(run_id)) is None:
                 return
             run_id = run.info.run_id
-        tags = {"popsearch.state": "given back", "popsearch.reason": reason}
+        tags = {"popsearch.state": state, "popsearch.reason": reason}
         self._write(operations.batch(run_id, tags=tags))
-        self._write(operations.end(run_id, "KILLED"))
+        self._write(operations.end(run_id, "FAILED" if state == "failed" else "KILLED"))
         self._open.pop(run_id, None)
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:

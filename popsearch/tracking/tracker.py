@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Given = Literal["given back", "failed"]
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,14 @@ class Tracker:
     def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
         """Write a trial's scores and the rest of its curve, and close its run."""
 
-    def close(self, run_id: str, reason: str) -> None:
-        """Close the run of a trial that was given back to the queue."""
+    def close(self, run_id: str, reason: str, state: Given = "given back") -> None:
+        """Close the run of a trial that did not end by itself.
+
+        Parameters
+        ----------
+        state
+            ``failed`` where it is not tried again.
+        """
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:
         """Give state and scores of a run that ``finish`` has closed, else none."""

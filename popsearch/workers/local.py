@@ -93,9 +93,9 @@ def recover(study: Study, tracker: Tracker) -> None:
             if known:
                 study.tell(asked, *known)
                 continue
-            study.give_back(asked, DIED, died=True)
+            is_tried_again = study.give_back(asked, DIED, died=True)
             if asked.run_id:
-                tracker.close(asked.run_id, DIED)
+                tracker.close(asked.run_id, DIED, "given back" if is_tried_again else "failed")
 
 
 def search(
