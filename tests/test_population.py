@@ -319,6 +319,22 @@ def test_a_population_killed_at_any_write_is_continued(
     assert write > N_OPENING + 30  # at least ten writes a trial: they were all tried
 
 
+def test_what_killed_three_processes_has_failed(compose: Any, folder: Path) -> None:
+    """It is not tried a fourth time, and its last run says so; the earlier ones were given back."""
+    cfg = compose("model=ridge", "model.known_good=[{alpha: 1.0}]")
+
+    def die(step: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for _ in range(3):
+        assert killed_at(0, lambda: search(cfg, Trainer(1, falling, before=die), 1))
+    assert search(cfg, Trainer(1, falling), 1) == "n_trials"
+    (failed,) = assert_agree(folder, "study", 1)
+    assert failed.state.name == "FAIL"
+    assert failed.user_attrs["retries"] == 2
+    assert failed.user_attrs["reason"] == "its process died"
+
+
 def test_members_that_are_alike_are_trained_once(compose: Any, folder: Path) -> None:
     """Of equal parameters in one population one trains, and the others say whose scores they have.
 
