@@ -11,9 +11,10 @@ from popsearch.tracking import server, stored
 from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
 from popsearch.tracking.stored import StoredRun, StoredRuns
-from popsearch.tracking.tracker import StudyRecord, Ticket, Tracker
+from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 __all__ = [
+    "Given",
     "StoredRun",
     "StoredRuns",
     "StudyRecord",

@@ -157,13 +157,20 @@ class MlflowTracker(Tracker):
             return self._outbox.write(operation)
         return operations.carry_out(self._client, operation)
 
-    def close(self, run_id: str, reason: str, state: Given = "given back") -> None:
+    def close(
+        self,
+        run_id: str,
+        reason: str,
+        state: Given = "given back",
+        params: Params | None = None,
+    ) -> None:
         if run_id not in self._open:  # of another process, whose name for it may be its own
             if (run := self._look_up(run_id)) is None:
                 return
             run_id = run.info.run_id
         tags = {"popsearch.state": state, "popsearch.reason": reason}
-        self._write(operations.batch(run_id, tags=tags))
+        own = {key: str(value) for key, value in (params or {}).items()}
+        self._write(operations.batch(run_id, params=own, tags=tags))
         self._write(operations.end(run_id, "FAILED" if state == "failed" else "KILLED"))
         self._open.pop(run_id, None)
 

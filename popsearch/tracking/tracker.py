@@ -79,13 +79,21 @@ class Tracker:
     def finish(self, run_id: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
         """Write a trial's scores and the rest of its curve, and close its run."""
 
-    def close(self, run_id: str, reason: str, state: Given = "given back") -> None:
+    def close(
+        self,
+        run_id: str,
+        reason: str,
+        state: Given = "given back",
+        params: Params | None = None,
+    ) -> None:
         """Close the run of a trial that did not end by itself.
 
         Parameters
         ----------
         state
             ``failed`` where it is not tried again.
+        params
+            Its parameters, which a process that died may not have written.
         """
 
     def finished(self, run_id: str) -> tuple[State, dict[str, float]] | None:

@@ -13,7 +13,7 @@ from popsearch.residuals import Residuals
 from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Asked, Study
-from popsearch.tracking import Tracker
+from popsearch.tracking import Given, Tracker
 
 DIED = "its process died"
 POLL_S = 0.5  # between two looks at what other processes do
@@ -95,7 +95,8 @@ def recover(study: Study, tracker: Tracker) -> None:
                 continue
             is_tried_again = study.give_back(asked, DIED, died=True)
             if asked.run_id:
-                tracker.close(asked.run_id, DIED, "given back" if is_tried_again else "failed")
+                state: Given = "given back" if is_tried_again else "failed"
+                tracker.close(asked.run_id, DIED, state, asked.params)
 
 
 def search(
