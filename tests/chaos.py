@@ -88,12 +88,11 @@ class Chaos:
         what = self._next
         if (age_s < STARTING_S and what != "worker") or (what == "tracking" and self._back_at):
             return  # else it would hardly ever get to a trial
+        workers = _workers(process.pid)
+        if not workers:
+            return  # the search has not begun, or is over
         if what == "worker":
-            try:
-                workers = psutil.Process(process.pid).children(recursive=True)
-                self._random.choice(workers or [psutil.Process(process.pid)]).kill()
-            except psutil.NoSuchProcess:
-                return
+            self._random.choice(workers).kill()
         elif what == "parent":
             process.kill()
         elif what == "database":
@@ -110,3 +109,11 @@ class Chaos:
         if self._back_at is not None and (at_once or time.monotonic() >= self._back_at):
             self._tracking.start()
             self._back_at = None
+
+
+def _workers(pid: int) -> list[psutil.Process]:
+    try:
+        children = psutil.Process(pid).children()
+        return [child for child in children if "worker.serve" in " ".join(child.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
