@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from popsearch import commands, usage
-from popsearch.errors import ConfigError, DataError, PopsearchError, StorageError
+from popsearch.errors import ConfigError, DataError, PopsearchError, disk_error
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -104,14 +104,8 @@ def _job(cfg: "DictConfig") -> "Result":
         )
     except PopsearchError as error:
         _refuse(error)
-    except OSError as error:  # a full disk, a folder that is not ours
-        file = f" {error.filename}" if error.filename else ""
-        _refuse(
-            StorageError(
-                f"cannot write{file}: {error.strerror or error}; finished trials are "
-                "kept: give the same command again when it can be written"
-            )
-        )
+    except OSError as error:
+        _refuse(disk_error(error))
     if result.stopped_by in EXIT_CODES:
         sys.exit(EXIT_CODES[result.stopped_by])
     return result

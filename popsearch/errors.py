@@ -44,6 +44,15 @@ class RefitError(PopsearchError):
     """The winner cannot be fitted again, or does not predict the test rows."""
 
 
+def disk_error(error: OSError) -> StorageError:
+    """Give what is told of a file that cannot be written, on a full disk say."""
+    file = f" {error.filename}" if error.filename else ""
+    return StorageError(
+        f"cannot write{file}: {error.strerror or error}; finished trials are kept: give the same "
+        "command again when it can be written"
+    )
+
+
 def printable(text: str) -> str:
     """Give a text as one line, with every character that has no picture escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,5 +1,6 @@
 """A search whose processes and servers are killed at random, until it has all its trials."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -92,7 +93,8 @@ class Chaos:
         if not workers:
             return  # the search has not begun, or is over
         if what == "worker":
-            self._random.choice(workers).kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._random.choice(workers).kill()
         elif what == "parent":
             process.kill()
         elif what == "database":

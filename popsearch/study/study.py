@@ -5,19 +5,17 @@ import datetime
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
 from typing import Any, assert_never
 
 import optuna
-import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
-from popsearch import config, family, process, section, sqlite
-from popsearch.errors import StorageError
+from popsearch import config, family, process, section
 from popsearch.outcome import State
 from popsearch.space import Params, Space
 from popsearch.study import samplers
+from popsearch.study.asked import STATES, Asked, asked_of
 from popsearch.study.connection import connect
 from popsearch.study.heartbeat import Heartbeat
 from popsearch.study.patience import Patience
@@ -26,35 +24,6 @@ from popsearch.study.storage import NoRoom, SnapshotStorage
 from popsearch.study.stored import StoredTrial, stored
 
 MAX_RETRIES = 2
-_STATES: dict[State, TrialState] = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
-_NAMES = {state: name for name, state in _STATES.items()}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A trial that the study asked for, or one that it remembers."""
-
-    id: int
-    number: int
-    params: Params
-    state: str = "running"
-    run_id: str | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-    reason: str = ""
-
-    @property
-    def ending(self) -> tuple[State, float | None, str]:
-        """How it ended: state, score and reason.
-
-        A pruned trial has none: its score is of a step that says less than the last.
-        """
-        states: dict[str, State] = {name: name for name in _STATES}
-        score = self.scores.get("val_mse") if self.state == "complete" else None
-        return states[self.state], score, self.reason
 
 
 class Study:
@@ -228,7 +197,7 @@ class Study:
             self._storage.set_trial_user_attr(asked.id, "scores", dict(scores))
             if reason:
                 self._storage.set_trial_user_attr(asked.id, "reason", reason)
-            self._study.tell(asked.number, values, state=_STATES[state])
+            self._study.tell(asked.number, values, state=STATES[state])
         except optuna.exceptions.UpdateFinishedTrialError:
             self._storage.forget(asked.id)
             return _counts(self._storage.get_trial(asked.id))
@@ -241,7 +210,7 @@ class Study:
     def twin(self, asked: Asked) -> Asked | None:
         """Give an earlier trial with the same parameters whose result stands for this one."""
         alike = self._record().alike(asked.params)
-        return next((_asked(t) for t in alike if t.number != asked.number), None)
+        return next((asked_of(t) for t in alike if t.number != asked.number), None)
 
     # ---- what is known ----------------------------------------------------------------------
 
@@ -254,11 +223,11 @@ class Study:
         new = [trial for trial in settled[self._n_told :] if _counts(trial)]
         self._n_told = len(settled)
         new.sort(key=lambda t: t.datetime_complete or datetime.datetime.min)
-        return [_asked(trial) for trial in new]
+        return [asked_of(trial) for trial in new]
 
     def scored(self) -> list[Asked]:
         """Give the complete and the pruned trials, in the order of their numbers."""
-        return [_asked(trial) for trial in self._record().scored]
+        return [asked_of(trial) for trial in self._record().scored]
 
     def curve(self, asked: Asked) -> list[float]:
         """Give the best validation MSE of a trial so far after each step that was reported."""
@@ -270,24 +239,24 @@ class Study:
     def counts(self) -> dict[str, int]:
         """Give the number of trials by how they ended."""
         counted = self._record().counted
-        return {name: counted[state] for name, state in _STATES.items()}
+        return {name: counted[state] for name, state in STATES.items()}
 
     def best(self) -> Asked | None:
         """Give the complete trial with the lowest validation MSE, none before there is one."""
         best = self._record().complete(1)
-        return _asked(best[0]) if best else None
+        return asked_of(best[0]) if best else None
 
     def top(self, n: int) -> list[Asked]:
         """Give the n complete trials of different parameters with the lowest validation MSE."""
         found: list[Asked] = []
         for trial in self._record().complete():
             if len(found) < n and all(trial.params != other.params for other in found):
-                found.append(_asked(trial))
+                found.append(asked_of(trial))
         return found
 
     def front(self) -> list[Asked]:
         """Give the trials that no other beats in all objectives, the lowest MSE first."""
-        best = (_asked(trial) for trial in self._study.best_trials)
+        best = (asked_of(trial) for trial in self._study.best_trials)
         return sorted(best, key=lambda asked: (asked.scores["val_mse"], asked.number))
 
     def trials(self) -> list[StoredTrial]:
@@ -328,7 +297,7 @@ class Study:
         if self._heartbeat and elsewhere:
             gone = self._patience(self._heartbeat.silent, elsewhere)
         gone |= {id_ for id_, worker in workers.items() if not process.lives(worker)}
-        return [_asked(trial) for trial in running if trial._trial_id in gone]
+        return [asked_of(trial) for trial in running if trial._trial_id in gone]
 
     def may_retry(self, asked: Asked) -> bool:
         """Tell whether a trial whose process died is to be tried again."""
@@ -393,19 +362,6 @@ def _suggest(trial: optuna.Trial, name: str, param: family.Param) -> section.Sca
             assert_never(param)
 
 
-def _asked(trial: FrozenTrial) -> Asked:
-    attrs = trial.user_attrs
-    return Asked(
-        trial._trial_id,
-        trial.number,
-        dict(trial.params),
-        _NAMES.get(trial.state, "running"),
-        attrs.get("mlflow_run_id"),
-        attrs.get("scores", {}),
-        attrs.get("reason", ""),
-    )
-
-
 def _n_deaths(trial: FrozenTrial) -> int:
     """Give how often a process died over a trial's parameters."""
     n: int = trial.user_attrs.get("retries", 0)
@@ -414,26 +370,3 @@ def _n_deaths(trial: FrozenTrial) -> int:
 
 def _counts(trial: FrozenTrial) -> bool:
     return trial.state.is_finished() and "given_back" not in trial.user_attrs
-
-
-@contextlib.contextmanager
-def storage_errors(url: str) -> Iterator[None]:
-    """Turn a database that cannot be used into one clear message.
-
-    Raises
-    ------
-    StorageError
-        Where, why, and what to do; a password in the address is not shown.
-    """
-    try:
-        yield
-    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        why = str(getattr(cause, "orig", None) or cause).splitlines()[0]
-        in_file = url.startswith(sqlite.PREFIX)
-        mend = "free the disk or mend the file" if in_file else "see to the server"
-        raise StorageError(
-            f"storage.url={shown}: the study's database cannot be used: {why}; {mend}, then give "
-            "the same command again: finished trials are kept"
-        ) from error

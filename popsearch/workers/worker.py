@@ -15,7 +15,7 @@ import psutil
 from popsearch import plan as plans
 from popsearch import threads
 from popsearch.config import Config, PostgresStorage, StorageConfig
-from popsearch.errors import PopsearchError
+from popsearch.errors import PopsearchError, disk_error
 from popsearch.interrupt import Interrupts
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan
@@ -165,6 +165,8 @@ def attempt(order: Order, plan: Plan | None = None, wire: Wire = SILENT) -> tupl
         search(order, wire, plan)
     except PopsearchError as error:
         return error.faults
+    except OSError as error:
+        return disk_error(error).faults
     except KeyboardInterrupt:  # a second Ctrl-C
         os._exit(130)
     return ()
