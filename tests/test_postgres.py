@@ -88,6 +88,19 @@ def test_a_server_that_is_not_there_is_one_line(
     assert not [*workdir.iterdir()]
 
 
+def test_a_check_creates_no_tables(url: str, workdir: Path) -> None:
+    """Of a database without studies it says so."""
+    more = ["storage=postgres", "tracking.uri=sqlite:///mlflow.db"]
+    command = [sys.executable, "-m", "popsearch", "check", *more]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 2
+    assert "must be a database of studies, but there is none yet" in ended.stderr
+    with psycopg.connect(url) as connection:
+        tables = connection.execute("SELECT * FROM pg_tables WHERE schemaname = 'public'")
+        assert tables.fetchall() == []
+    assert not [*workdir.iterdir()]
+
+
 @pytest.mark.parametrize("value", [None, "sqlite:///optuna.db", f"mysql://me:{PASSWORD}@host/db"])
 def test_an_address_of_another_kind_is_refused(
     value: str | None, faults_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """A search on a real Ray cluster of several nodes, one of which dies."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -47,17 +48,34 @@ def trials_in(url: str) -> list[FrozenTrial]:
     return optuna.load_study(study_name=names[0], storage=address).trials if names else []
 
 
+def popsearch(cluster: Cluster, url: str, *more: str) -> "subprocess.Popen[str]":
+    """Start a search with two tasks."""
+    command = [sys.executable, "-m", "popsearch", *SLOW, *more, "workers=2", "executor=ray"]
+    command += [f"executor.address={cluster.address}", "storage=postgres", "tracking=none"]
+    env = {**os.environ, "POPSEARCH_STORAGE_URL": url}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_ctrl_c_gives_trials_back(cluster: Cluster, url: str, workdir: Path) -> None:
+    """The tasks hear of it, and end within seconds; the test after this one goes on with them."""
+    process = popsearch(cluster, url, "n_trials=14")
+    _with_a_trial(cluster, url)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopped by Ctrl-C" in out
+    trials = trials_in(url)
+    assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
+    back = {trial.number for trial in trials if trial.user_attrs.get("given_back")}
+    queued = {t.user_attrs.get("retry_of") for t in trials if t.state == TrialState.WAITING}
+    assert back
+    assert queued - {None} == back
+
+
 def test_a_node_that_dies_loses_nothing(cluster: Cluster, url: str, workdir: Path) -> None:
     """Its trial is tried again, Ray repeats its task elsewhere, and all trials are there."""
-    command = [sys.executable, "-m", "popsearch", *SLOW, "n_trials=14", "workers=2"]
-    command += ["executor=ray", f"executor.address={cluster.address}", "tracking=none"]
-    process = subprocess.Popen(
-        [*command, "storage=postgres"],
-        env={**os.environ, "POPSEARCH_STORAGE_URL": url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = popsearch(cluster, url, "n_trials=14")
     victim = _with_a_trial(cluster, url)
     cluster.remove_node(victim, allow_graceful=False)
     cluster.add_node(num_cpus=1)
@@ -68,8 +86,8 @@ def test_a_node_that_dies_loses_nothing(cluster: Cluster, url: str, workdir: Pat
     assert len(done) == 14
     assert "14 complete" in out
     assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
-    (lost,) = [trial for trial in trials if trial.user_attrs.get("given_back")]
-    assert lost.user_attrs["reason"] == "its process died"
+    back = [trial for trial in trials if trial.user_attrs.get("given_back")]
+    (lost,) = [trial for trial in back if trial.user_attrs["reason"] == "its process died"]
     (again,) = [trial for trial in done if trial.user_attrs.get("retry_of") == lost.number]
     assert again.params == lost.params
 
