@@ -24,11 +24,13 @@ from chaos import Chaos
 from databases import postgres_server
 from servers import Server
 
+SEARCH = ["model=hist_gbr", "data.rows=2000", "model.steps.budget=100"]
+
 
 def main() -> None:
     """Run it and print what was killed, and what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--trials", type=int, default=1500)
+    parser.add_argument("--trials", type=int, default=2500)
     parser.add_argument("--kills", type=int, default=120)
     parser.add_argument("--outage-s", type=float, default=60.0, help="of MLflow's server")
     parser.add_argument("--seed", type=int, default=0)
@@ -44,7 +46,7 @@ def main() -> None:
         tracking = Server(folder, runs.get_uri().replace("://", "+psycopg://", 1))
         tracking.start()
         try:
-            chaos = Chaos(folder, database, tracking, args.outage_s, args.seed)
+            chaos = Chaos(folder, database, tracking, SEARCH, args.outage_s, args.seed)
             trials = chaos.run(args.trials, args.kills, args.limit_s)
         finally:
             tracking.stop()

@@ -61,4 +61,4 @@ def _assert_equal(client: MlflowClient, trial: FrozenTrial, run: Any) -> None:
 def _runs(client: MlflowClient, study_name: str) -> list[Any]:
     experiments = [e.experiment_id for e in client.search_experiments()]
     query = f"tags.`popsearch.study` = '{study_name}' and tags.`popsearch.kind` = 'trial'"
-    return list(client.search_runs(experiments, query, max_results=5000))
+    return list(client.search_runs(experiments, query, max_results=50_000))

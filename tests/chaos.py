@@ -20,7 +20,7 @@ from servers import Server
 
 STARTING_S = 5.0  # in which a command begins its first trials
 KINDS = 5 * ["worker"] + 2 * ["parent"] + 2 * ["database"] + ["tracking"]
-SEARCH = ["model=ridge", "data.rows=2000", "workers=3", "storage=postgres", "tracking=server"]
+SERVERS = ["workers=3", "storage=postgres", "tracking=server"]
 
 
 class Chaos:
@@ -30,14 +30,23 @@ class Chaos:
     ----------
     database, tracking
         Real servers, which are running; the study's database is empty.
+    search
+        What is searched.
     outage_s
         How long the tracking server stays away.
     """
 
     def __init__(
-        self, folder: Path, database: PostgresServer, tracking: Server, outage_s: float, seed: int
+        self,
+        folder: Path,
+        database: PostgresServer,
+        tracking: Server,
+        search: list[str],
+        outage_s: float,
+        seed: int,
     ) -> None:
         self._folder, self._database, self._tracking = folder, database, tracking
+        self._search = [*search, *SERVERS]
         self._outage_s, self._random = outage_s, random.Random(seed)
         self._next = "tracking"  # which is away while the others are killed
         self._back_at: float | None = None  # when the tracking server returns
@@ -57,7 +66,7 @@ class Chaos:
         while code != 0:
             assert time.monotonic() < until, (self._folder / "out.txt").read_text()[-5000:]
             self.n_starts += 1
-            process = self._popsearch(*SEARCH, f"n_trials={n_trials}")
+            process = self._popsearch(*self._search, f"n_trials={n_trials}")
             began = time.monotonic()
             while process.poll() is None:
                 time.sleep(self._random.uniform(0.2, 2.0))

@@ -18,7 +18,8 @@ def test_everything_is_killed_and_nothing_is_lost(tmp_path_factory: pytest.TempP
         tracking = Server(folder, runs.get_uri().replace("://", "+psycopg://", 1))
         tracking.start()
         try:
-            chaos = Chaos(folder, database, tracking, outage_s=4, seed=1)
+            search = ["model=ridge", "data.rows=2000"]
+            chaos = Chaos(folder, database, tracking, search, outage_s=4, seed=1)
             chaos.run(n_trials=80, n_kills=10, limit_s=400)
         finally:
             tracking.stop()
