@@ -38,7 +38,6 @@ class Terminal:
         self._plan, self._command = plan, command
         self._console = Console(highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
-        self._warned = ""
 
     def opening(self) -> None:
         """Say what is searched, and on which rows."""
@@ -140,13 +139,7 @@ class Terminal:
             self._console.print(fault, style="red", markup=False)
 
     def warn(self, line: str) -> None:
-        """Say what should be known, and does not keep the study from going on.
-
-        What all workers say is said once.
-        """
-        if line == self._warned:
-            return
-        self._warned = line
+        """Say what should be known, and does not keep the study from going on."""
         self._console.print(line, style="yellow", markup=False)
 
     def disagreed(self, lines: list[str]) -> None:

@@ -143,6 +143,7 @@ class Crew:
     def __init__(self, order: Order, study: Study, listener: Listener) -> None:
         self._order, self._study, self._listener = order, study, listener
         self._n_started = self._n_deaths = 0
+        self._warned: tuple[Any, ...] = ()
         self._workers: list[Worker] = []
         for i in range(order.cfg.workers):
             self._start(Share.of(i, order.cfg.workers), order.left_s)
@@ -194,6 +195,10 @@ class Crew:
             if what == "trial_ended":
                 self._n_deaths = 0
                 self._study.refresh()
+            if what == "warn" and arguments == self._warned:
+                continue  # all say it when a server goes away
+            if what == "warn":
+                self._warned = arguments
             getattr(self._listener, what)(*arguments)
 
     def _bury(self, code: int) -> None:
