@@ -69,7 +69,7 @@ class Chaos:
             process = self._popsearch(*self._search, f"n_trials={n_trials}")
             began = time.monotonic()
             while process.poll() is None:
-                time.sleep(self._random.uniform(0.2, 2.0))
+                time.sleep(self._random.uniform(0.1, 1.5))
                 self._start_tracking_when_due()
                 if self.killed.total() < n_kills:
                     self._kill_something(process, time.monotonic() - began)
@@ -95,8 +95,10 @@ class Chaos:
             )
 
     def _kill_something(self, process: "subprocess.Popen[bytes]", age_s: float) -> None:
+        if self._next == "tracking" and self._back_at:
+            self._next = self._random.choice(KINDS[:-1])
         what = self._next
-        if (age_s < STARTING_S and what != "worker") or (what == "tracking" and self._back_at):
+        if age_s < STARTING_S and what != "worker":
             return  # else it would hardly ever get to a trial
         workers = _workers(process.pid)
         if not workers:
