@@ -18,7 +18,7 @@ types:
 test:
 	uv run pytest
 
-bench:  ## figures for benchmarks/RESULTS.md, an hour and a half
+bench:  ## figures for benchmarks/RESULTS.md, two and a half hours
 	uv run python benchmarks/startup.py
 	uv run python benchmarks/overhead.py
 	uv run python benchmarks/steps.py
@@ -31,3 +31,5 @@ bench:  ## figures for benchmarks/RESULTS.md, an hour and a half
 	uv run python benchmarks/linear.py
 	uv run python benchmarks/many_trials.py
 	uv run python benchmarks/agreement.py
+	uv run python benchmarks/workers.py
+	uv run python benchmarks/chaos.py
