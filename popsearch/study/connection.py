@@ -35,6 +35,17 @@ def connect(url: str, heartbeat_s: int = 10, grace_s: int = 120) -> RDBStorage:
 
 
 @contextlib.contextmanager
+def opened(url: str) -> Iterator[RDBStorage]:
+    """Give the storage for a look at it; its connections are closed after that."""
+    storage = connect(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+@contextlib.contextmanager
 def storage_errors(url: str) -> Iterator[None]:
     """Turn a database that cannot be used into one clear message.
 

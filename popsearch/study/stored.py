@@ -13,7 +13,7 @@ from popsearch.config import Objective
 from popsearch.errors import did_you_mean
 from popsearch.faults import hide_secrets
 from popsearch.space import Params
-from popsearch.study.connection import connect
+from popsearch.study.connection import opened
 
 _NAMES = {
     TrialState.WAITING: "waiting",
@@ -77,13 +77,15 @@ def stored(trial: FrozenTrial) -> StoredTrial:
 
 def trials(url: str, name: str) -> list[StoredTrial]:
     """Give the trials of a study."""
-    study = optuna.load_study(study_name=name, storage=_storage(url))
-    return [stored(trial) for trial in study.get_trials(deepcopy=False)]
+    with opened(url) as storage:
+        study = optuna.load_study(study_name=name, storage=storage)
+        return [stored(trial) for trial in study.get_trials(deepcopy=False)]
 
 
 def names(url: str) -> list[str]:
     """Give the names of all studies in a database."""
-    return optuna.get_all_study_names(_storage(url))
+    with opened(url) as storage:
+        return optuna.get_all_study_names(storage)
 
 
 def faults(url: str, wanted: Sequence[str] = ()) -> list[str]:
@@ -104,7 +106,3 @@ def faults(url: str, wanted: Sequence[str] = ()) -> list[str]:
 
 def _is_given_back(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "given_back" in trial.user_attrs
-
-
-def _storage(url: str) -> optuna.storages.BaseStorage:
-    return connect(url)

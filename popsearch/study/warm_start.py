@@ -9,7 +9,7 @@ from popsearch import sqlite
 from popsearch.errors import did_you_mean
 from popsearch.faults import hide_secrets
 from popsearch.space import Params
-from popsearch.study.connection import connect
+from popsearch.study.connection import opened
 
 N_TRIALS = 5
 
@@ -19,7 +19,8 @@ def faults(url: str, name: str, family: str) -> list[str]:
     where, shown = f"warm_start={name}", hide_secrets(url)
     if url.startswith(sqlite.PREFIX) and not Path(url.removeprefix(sqlite.PREFIX)).is_file():
         return [f"{where}: must be an earlier study, but there is none yet in {shown}"]
-    names = optuna.get_all_study_names(_storage(url))
+    with opened(url) as storage:
+        names = optuna.get_all_study_names(storage)
     if name not in names:
         return [f"{where}: must be an earlier study in {shown}{did_you_mean(name, names)}"]
     if (theirs := name.split("-")[-2:][0]) != family:
@@ -40,9 +41,6 @@ def best(url: str, name: str) -> dict[int, Params]:
 
 
 def _complete(url: str, name: str) -> list[FrozenTrial]:
-    study = optuna.load_study(study_name=name, storage=_storage(url))
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _storage(url: str) -> optuna.storages.BaseStorage:
-    return connect(url)
+    with opened(url) as storage:
+        study = optuna.load_study(study_name=name, storage=storage)
+        return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
