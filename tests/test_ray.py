@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 from databases import postgres_server
 from popsearch import postgres
 
-SLOW = ("model=random_forest", "data.rows=3000", "model.steps.patience=100", "pruner=none")
+SLOW = ("model=random_forest", "data.rows=12000", "model.steps.patience=100", "pruner=none")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def popsearch(cluster: Cluster, url: str, *more: str) -> "subprocess.Popen[str]"
 
 def test_ctrl_c_gives_trials_back(cluster: Cluster, url: str, workdir: Path) -> None:
     """The tasks hear of it, and end within seconds; the test after this one goes on with them."""
-    process = popsearch(cluster, url, "n_trials=14")
+    process = popsearch(cluster, url, "n_trials=8")
     _with_a_trial(cluster, url)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -75,7 +75,7 @@ def test_ctrl_c_gives_trials_back(cluster: Cluster, url: str, workdir: Path) -> 
 
 def test_a_node_that_dies_loses_nothing(cluster: Cluster, url: str, workdir: Path) -> None:
     """Its trial is tried again, Ray repeats its task elsewhere, and all trials are there."""
-    process = popsearch(cluster, url, "n_trials=14")
+    process = popsearch(cluster, url, "n_trials=8")
     victim = _with_a_trial(cluster, url)
     cluster.remove_node(victim, allow_graceful=False)
     cluster.add_node(num_cpus=1)
@@ -83,8 +83,8 @@ def test_a_node_that_dies_loses_nothing(cluster: Cluster, url: str, workdir: Pat
     assert process.returncode == 0, err
     trials = trials_in(url)
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    assert len(done) == 14
-    assert "14 complete" in out
+    assert len(done) == 8
+    assert "8 complete" in out
     assert not [trial for trial in trials if trial.state == TrialState.RUNNING]
     back = [trial for trial in trials if trial.user_attrs.get("given_back")]
     (lost,) = [trial for trial in back if trial.user_attrs["reason"] == "its process died"]

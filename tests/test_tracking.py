@@ -165,8 +165,9 @@ def test_a_store_that_breaks_on_the_way_is_one_line(tracker: MlflowTracker) -> N
     """What MLflow raises is told in one line with the address and what to do."""
     cfg = MlflowTracking(name="mlflow", uri=URI)
     expected = pytest.raises(StorageError, match=f"tracking.uri={URI}: cannot be written to")
+    tracker.join(tracking.Ticket("study", "0", "no-such-run"))
     with expected, tracking.tracking_errors(cfg):
-        tracker.close("no-such-run", "")
+        tracker.close_study({}, {})
 
 
 def test_the_old_file_store_is_refused_with_the_way_out(workdir: Path) -> None:
