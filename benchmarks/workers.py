@@ -38,7 +38,7 @@ estimator: sklearn.dummy.DummyRegressor
 training: popsearch.models.once.FittedOnce
 steps: {kind: rows, fractions: [1.0]}
 scaler: none
-missing: pass
+missing: impute
 fixed: {strategy: quantile}
 space:
   quantile: {type: float, low: 0.0, high: 1.0}
