@@ -41,7 +41,7 @@ def _silent(address: str) -> list[str]:
     if address == "auto":
         return []
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or "/" in host or not port.isdigit():
         return [f"{where}: must be auto or the address of a Ray cluster, as in 10.0.0.1:6379"]
     try:
         socket.create_connection((host, int(port)), CONNECT_S).close()

@@ -115,7 +115,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             try:
                 # Of several processes that end a search the first one opens the test rows.
                 tested = database.alone(cfg.storage.url, f"test of {study.name}")
-                with terminal.finishing(), tested:
+                with terminal.finishing(), contextlib.ExitStack() as turn:
+                    with interrupts.allowed():  # it may take as long as another's refit
+                        turn.enter_context(tested)
                     scores = finish(plan, study, tracker, interrupts, terminal.complain)
             except Interrupted as stop:
                 stopped_by = stop.reason

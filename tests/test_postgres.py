@@ -262,3 +262,13 @@ def test_who_joins_stops_with_the_others(opened: Callable[[str], Study]) -> None
     second.refresh()
     assert second.left_s(1000) == pytest.approx(1000, abs=5)
     assert second.left_s(None) is None
+
+
+def test_a_time_that_is_over_holds_for_nobody(opened: Callable[[str], Study]) -> None:
+    """Trials of a search that died may look alive for a while; who comes then has its own time."""
+    first, second = opened("first"), opened("second")
+    first.left_s(0.001)
+    first.ask()
+    time.sleep(0.01)
+    second.refresh()
+    assert second.left_s(1000) == pytest.approx(1000, abs=5)

@@ -133,6 +133,7 @@ def test_files_that_nodes_do_not_reach_are_refused(
         ("127.0.0.1:1", "there is no Ray cluster: [Errno 111] Connection refused; start one with"),
         ("127.0.0.1", "must be auto or the address of a Ray cluster"),
         ("host:port", "must be auto or the address of a Ray cluster"),
+        ("ray://127.0.0.1:10001", "must be auto or the address of a Ray cluster"),
     ],
 )
 def test_a_cluster_that_is_not_there_is_one_line(

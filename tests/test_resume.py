@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from agreement import assert_agree
 from killing import killed_at
 from popsearch import data, run, sqlite
 from popsearch.plan import prepare
+from programs import popsearch, wait_for
 
 OVERRIDES = ("model=ridge", "data.rows=400", "n_trials=3", "pruner=none")
 STRIDE = 6  # every sixth write; all of them are killed with POPSEARCH_KILL_ALL=1
@@ -51,27 +50,6 @@ def test_killed_before_any_write(compose: Any, workdir: Path) -> None:
         if not died:
             break
     assert write > 60  # the study has at least twenty writes a trial: they were all tried
-
-
-def popsearch(*argv: str) -> "subprocess.Popen[str]":
-    """Start the program as a person would."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "popsearch", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(process: "subprocess.Popen[str]", words: str) -> str:
-    """Read what a process prints until a line with these words."""
-    assert process.stdout is not None
-    read = ""
-    for line in process.stdout:
-        read += line
-        if words in line:
-            return read
-    raise AssertionError(f"ended without {words!r}: {read}")
 
 
 SLOW = ("model=random_forest", "data.rows=3000", "n_trials=4", "model.steps.patience=100")

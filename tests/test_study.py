@@ -1,6 +1,8 @@
 """The Optuna side: a study asked, told, closed and opened again."""
 
+import functools
 import itertools
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ from popsearch import process
 from popsearch.config import Config
 from popsearch.plan import prepare
 from popsearch.space import Params, contains
-from popsearch.study import Asked, Study, faults
+from popsearch.study import Asked, Study, connection, faults
+from popsearch.study import study as study_module
+from popsearch.tracking import Tracker
+from popsearch.workers import local
 
 CONF = Path(__file__).parent.parent / "conf"
 SAMPLERS = sorted(file.stem for file in (CONF / "sampler").glob("*.yaml"))
@@ -283,3 +288,28 @@ def test_trials_of_other_processes_are_seen(compose: Any, workdir: Path) -> None
     assert numbers == [0, 1, 2, 3]
     a.ask()
     assert a.n_done() == 4
+
+
+def test_a_file_that_was_left_by_another_computer(
+    compose: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's name changes with every start; its trial is tried again after the grace.
+
+    Before it is over, the trial counts as running, and no other begins in its place.
+    """
+    quick = functools.partial(connection.connect, heartbeat_s=1, grace_s=2)
+    monkeypatch.setattr(study_module, "connect", quick)
+    cfg = compose("model=ridge", "data.rows=400", "model.known_good=[]")
+    space = prepare(cfg).space
+    monkeypatch.setattr(process, "identity", lambda: "container-1/1/1.00")
+    earlier = Study(cfg, "study", space, 1)
+    (lost,) = earlier.ask()
+    earlier.close()
+    monkeypatch.setattr(process, "identity", lambda: "container-2/1/1.00")
+    study = Study(cfg, "study", space, 1)
+    assert study.left_behind() == []
+    assert study.ask(n_trials=1) == []
+    time.sleep(2.5)
+    local.recover(study, Tracker())
+    (again,) = study.ask(n_trials=1)
+    assert again.params == lost.params

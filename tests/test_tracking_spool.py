@@ -8,7 +8,6 @@ import resource
 import signal
 import socket
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from killing import in_a_process
 from popsearch import commands, process, usage
 from popsearch.config import MlflowTracking, NoTracking
 from popsearch.errors import ConfigError, StorageError
@@ -89,23 +89,6 @@ def outcome(n_steps: int, state: Any = "complete") -> Outcome:
     """Give how a trial went that got better with every step."""
     curve = [Point(i, i, 1.0 / i, 2.0 / i, 3.0 / i, 4.0 / i) for i in range(1, n_steps + 1)]
     return Outcome(state, curve=curve, best_step=n_steps, fit_s=0.5)
-
-
-def in_a_process(work: Callable[[], object]) -> bool:
-    """Work in a process of its own; tell whether it was killed."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        finally:
-            os._exit(0)
-    status = os.waitpid(pid, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def kill_me() -> None:

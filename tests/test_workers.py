@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,28 +19,11 @@ from popsearch.errors import WorkerError
 from popsearch.run import run
 from popsearch.workers import share, worker
 from popsearch.workers.share import Share
+from programs import popsearch, wait_for
 
 # Trials of a second: two of three processes always have one.
 SLOW = ("model=random_forest", "data.rows=3000", "n_trials=6", "model.steps.patience=100")
 SLOW += ("workers=2", "pruner=none")
-
-
-def popsearch(*argv: str) -> "subprocess.Popen[str]":
-    """Start the program as a person would, as the first of a group of processes."""
-    command = [sys.executable, "-m", "popsearch", *argv]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-
-
-def wait_for(process: "subprocess.Popen[str]", words: str) -> str:
-    """Read what a process prints until a line with these words."""
-    assert process.stdout is not None
-    read = ""
-    for line in process.stdout:
-        read += line
-        if words in line:
-            return read
-    raise AssertionError(f"ended without {words!r}: {read}")
 
 
 def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
@@ -185,16 +167,16 @@ def test_a_worker_is_worn_by_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many it is replaced."""
     monkeypatch.setattr(worker, "MAX_TRIALS", 3)
     wear = worker.Wear()
-    assert [wear() for _ in range(4)] == [False, False, False, True]
+    assert [wear(n) for n in (0, 1, 2, 3)] == [False, False, False, True]
 
 
 def test_a_worker_is_worn_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it holds so much more than after its first trial."""
     monkeypatch.setattr(worker, "MAX_GROWTH_MIB", 64)
     wear = worker.Wear()
-    assert [wear() for _ in range(3)] == [False, False, False]
+    assert [wear(n) for n in (0, 1, 2)] == [False, False, False]
     held = bytearray(os.urandom(1)) * (128 * 2**20)
-    assert wear()
+    assert wear(3)
     assert len(held)
 
 

@@ -18,17 +18,16 @@ def connect(url: str, heartbeat_s: int = 10, grace_s: int = 120) -> RDBStorage:
     Parameters
     ----------
     heartbeat_s, grace_s
-        How often a worker on a server says that it lives, and after what silence it does not.
+        How often a worker says that it lives, and after what silence it does not.
     """
     sqlite.configure()
-    if not database.is_server(url):
-        return RDBStorage(url)
+    # A connection that the server has closed is noticed before it is used.
+    more = {"pool_pre_ping": True, "connect_args": postgres.CONNECTION}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return RDBStorage(
             postgres.address(url),
-            # A connection that the server has closed is noticed before it is used.
-            engine_kwargs={"pool_pre_ping": True, "connect_args": postgres.CONNECTION},
+            engine_kwargs=more if database.is_server(url) else None,
             heartbeat_interval=heartbeat_s,
             grace_period=grace_s,
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from threading import Event, Thread
@@ -31,7 +32,10 @@ class Heartbeat:
     def __init__(self, database: RDBStorage, trial_ids: Callable[[], Iterable[int]]) -> None:
         self._database, self._trial_ids, self._ended = database, trial_ids, Event()
         self._missed_since: dict[int, float] = {}  # by trial id: no sign of it was ever seen
-        Thread(target=self._run, name="heartbeat", daemon=True).start()
+        # The thread ends with this object, which it must not keep alive.
+        weakref.finalize(self, self._ended.set)
+        own = (weakref.ref(self), database.heartbeat_interval, self._ended)
+        Thread(target=_run, args=own, name="heartbeat", daemon=True).start()
 
     def stop(self) -> None:
         """Store no more."""
@@ -56,9 +60,15 @@ class Heartbeat:
             *(id_ for id_, since in missed.items() if seen - since > grace.total_seconds()),
         }
 
-    def _run(self) -> None:
-        assert self._database.heartbeat_interval is not None
-        while not self._ended.wait(self._database.heartbeat_interval):
-            with contextlib.suppress(*_AWAY):  # the next one may come through
-                for trial_id in self._trial_ids():
-                    self._database.record_heartbeat(trial_id)
+    def beat(self) -> None:
+        """Store a sign of life for each."""
+        with contextlib.suppress(*_AWAY):  # the next one may come through
+            for trial_id in self._trial_ids():
+                self._database.record_heartbeat(trial_id)
+
+
+def _run(heartbeat: "weakref.ref[Heartbeat]", every_s: float, ended: Event) -> None:
+    while not ended.wait(every_s):
+        if living := heartbeat():
+            living.beat()
+        del living

@@ -65,8 +65,8 @@ class Study:
         self._patience = patience or Patience()
         inner = self._patience(connect, cfg.storage.url, **times)
         self._storage = SnapshotStorage(inner, self._worker, self._patience)
-        # Who is on a server may be on another computer, where its process cannot be looked up.
-        self._heartbeat = Heartbeat(inner, self._storage.own_ids) if times else None
+        # Others may be on another computer, or in a container, where no process can be looked up.
+        self._heartbeat = Heartbeat(inner, self._storage.own_ids)
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=name,
@@ -94,8 +94,7 @@ class Study:
 
     def close(self) -> None:
         """Give up the connections to the database; trials that still run count as abandoned."""
-        if self._heartbeat:
-            self._heartbeat.stop()
+        self._heartbeat.stop()
         self._storage.close()
 
     # ---- the loop ---------------------------------------------------------------------------
@@ -276,7 +275,9 @@ class Study:
         Who joins others at their work stops when they do; who is alone sets the time.
         """
         ends_at = self._study.user_attrs.get("ends_at")
-        if not self._record().unfinished({TrialState.RUNNING}):
+        others = self._record().unfinished({TrialState.RUNNING})
+        # Those of a search whose time is over ended with it, though nobody may know that yet.
+        if not others or (ends_at is not None and ends_at <= time.time()):
             ends_at = None if timeout is None else time.time() + timeout
             self._study.set_user_attr("ends_at", ends_at)
         return None if ends_at is None else float(ends_at) - time.time()
@@ -293,9 +294,7 @@ class Study:
         running = self._record().unfinished({TrialState.RUNNING})
         workers = {t._trial_id: t.user_attrs.get("worker", "") for t in running}
         elsewhere = [id_ for id_, worker in workers.items() if not process.is_here(worker)]
-        gone = set[int]()
-        if self._heartbeat and elsewhere:
-            gone = self._patience(self._heartbeat.silent, elsewhere)
+        gone = self._patience(self._heartbeat.silent, elsewhere) if elsewhere else set[int]()
         gone |= {id_ for id_, worker in workers.items() if not process.lives(worker)}
         return [asked_of(trial) for trial in running if trial._trial_id in gone]
 

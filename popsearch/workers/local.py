@@ -108,7 +108,7 @@ def search(
     n_trials: float,
     stopping: Stopping | None = None,
     residuals: Residuals | None = None,
-    is_worn: Callable[[], bool] = lambda: False,
+    is_worn: Callable[[int], bool] = lambda n_trials: False,
 ) -> str:
     """Run trials until the study has ``n_trials`` of them, and say why it stopped.
 
@@ -120,7 +120,7 @@ def search(
     stopping
         What may end it earlier.
     is_worn
-        Tells whether another process is to go on in the place of this one.
+        Tells whether, after so many trials, another process is to go on in the place of this one.
 
     Returns
     -------
@@ -129,15 +129,18 @@ def search(
     gc.freeze()  # the libraries stay; walking through all they hold costs milliseconds a trial
     stopping = stopping or Stopping()
     stopping.replay(ended.ending for ended in study.news())
+    n_own = 0
     try:
         while (left := n_trials - study.n_done()) > 0:
             interrupts.check()
             if stopping.reason:
                 return stopping.reason
-            if is_worn():
+            if is_worn(n_own):
                 return "worn"
             population = Population(trainer, study, tracker, interrupts, watcher, residuals)
-            if not population.run(int(min(trainer.population, left)), n_trials):
+            n_asked = population.run(int(min(trainer.population, left)), n_trials)
+            n_own += n_asked
+            if not n_asked:
                 interrupts.pause(POLL_S)
                 study.refresh()
                 recover(study, tracker)
@@ -170,8 +173,8 @@ class Population:
         self._interrupts, self._watcher, self._residuals = interrupts, watcher, residuals
         self._open: dict[int, tuple[Asked, str]] = {}  # by number: the trial and its run
 
-    def run(self, n: int, n_trials: float) -> bool:
-        """Ask for n trials and bring each to its end; false where there is none to ask for.
+    def run(self, n: int, n_trials: float) -> int:
+        """Ask for n trials and bring each to its end; gives how many there were to ask for.
 
         Parameters
         ----------
@@ -191,8 +194,7 @@ class Population:
                 self._study.link(asked, run_id)
             self._open[asked.number] = asked, run_id
             self._watcher.trial_started(asked.number)
-        if not self._open:
-            return False
+        n_asked = len(self._open)
         try:
             while members := self._to_train():
                 limit_s = trainer.trial_timeout
@@ -208,7 +210,7 @@ class Population:
                 self._study.give_back(asked, f"stopped: {stop.reason}", died=False)
                 self._tracker.close(run_id, f"stopped: {stop.reason}")
             raise
-        return True
+        return n_asked
 
     def _to_train(self) -> list[Asked]:
         """Give one of each of the open trials that are alike; end those that need no training."""

@@ -68,6 +68,9 @@ def search(
             interrupts.check()
     except Interrupted as stop:
         reason = stop.reason
+    except WorkerError:
+        crew.stop(at_once=True)
+        raise
     except BaseException:
         crew.kill()
         raise
@@ -92,7 +95,9 @@ class Worker:
         self.pipe, theirs = Pipe()
         # Not by multiprocessing, which runs the program's own file again in each new process, and
         # not forked: threads and locks of the libraries do not survive that.
-        code = f"import sys; sys.path[:] = {sys.path}; from popsearch.workers import worker; "
+        # Ctrl-C reaches it as well; until it listens for that, it is told by its parent only.
+        code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        code += f"sys.path[:] = {sys.path}; from popsearch.workers import worker; "
         code += f"worker.serve({theirs.fileno()})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -100,9 +105,9 @@ class Worker:
             stdin=subprocess.DEVNULL,
             env=share.environment,
         )
-        share.bind(self._process.pid)
         theirs.close()
         with contextlib.suppress(OSError):  # it died already, which is found out
+            share.bind(self._process.pid)
             self.pipe.send_bytes(pickle.dumps(order))
 
     def messages(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -161,6 +166,7 @@ class Crew:
                 died = True
                 self._bury(code)
             self._study.refresh()
+            interrupts.check()  # before another is started in vain
             if self._study.n_done() < self._order.n_trials:
                 self._start(worker.share, interrupts.left_s())
         return died
@@ -174,7 +180,8 @@ class Crew:
         while (live := [w for w in self._workers if w.is_open]) and time.monotonic() < until:
             wait([worker.pipe for worker in live], 0.1)
             for worker in live:
-                self._hear(worker)
+                with contextlib.suppress(WorkerError):  # all are ending
+                    self._hear(worker)
         for worker in self._workers:
             worker.end(max(0.0, until - time.monotonic()))
 

@@ -86,8 +86,10 @@ class Tasks:
                 f"{str(error).partition('.')[0]}; start one with: ray start --head"
             ) from error
         self._plan = ray.put(plan)
-        # Ray repeats a task whose process or node died, as often as that happens.
-        own: Any = {"num_cpus": executor.num_cpus, "num_gpus": executor.num_gpus, "max_retries": -1}
+        # Ray repeats a task whose process or node died, as often as that happens. A process is
+        # for one task: while it lives, the trials that it ran are taken for running.
+        own: Any = {"num_cpus": executor.num_cpus, "num_gpus": executor.num_gpus}
+        own |= {"max_retries": -1, "max_calls": 1}
         self._task = ray.remote(**own)(_work)
         self._running = [self._start(order.left_s) for _ in range(order.cfg.workers)]
 

@@ -102,16 +102,15 @@ class Wear:
     """Tells when a worker has run many trials, or holds much more memory than at first."""
 
     def __init__(self) -> None:
-        self._process, self._n_calls, self._first_mib = psutil.Process(), 0, 0.0
+        self._process, self._first_mib = psutil.Process(), 0.0
 
-    def __call__(self) -> bool:
-        """Count one more population of trials."""
+    def __call__(self, n_trials: int) -> bool:
+        """Look at the process after it has run so many trials."""
+        if not n_trials:
+            return False
         mib = self._process.memory_info().rss / 2**20
-        self._n_calls += 1
-        if self._n_calls == 2:  # what the first trial needed, all do
-            self._first_mib = mib
-        grown = self._n_calls > 2 and mib - self._first_mib > MAX_GROWTH_MIB
-        return grown or self._n_calls > MAX_TRIALS
+        self._first_mib = self._first_mib or mib  # what the first trial needed, all do
+        return n_trials >= MAX_TRIALS or mib - self._first_mib > MAX_GROWTH_MIB
 
 
 def search(order: Order, wire: Wire, plan: Plan | None = None) -> str:
