@@ -1,6 +1,5 @@
 """What can be typed in place of a search: python -m popsearch cache, check or sync."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -55,12 +54,14 @@ def check(words: list[str]) -> None:
 
 
 def sync(words: list[str]) -> None:
-    """Send what tracking servers have yet to hear of; exit code 2 while something still waits.
+    """Send what tracking servers have yet to hear of.
 
     Raises
     ------
     ConfigError
         If it is followed by anything but ``all``.
+    SystemExit
+        With code 1, while something still waits.
     """
     if words not in ([], ["all"]):
         raise ConfigError(
@@ -74,7 +75,7 @@ def sync(words: list[str]) -> None:
     for line in lines:
         console.print(line)
     if n_waiting:
-        sys.exit(2)
+        raise SystemExit(1)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache, "check": check, "sync": sync}

@@ -71,10 +71,12 @@ class Terminal:
         for line in self._plan.space.left_out:
             self._console.print(line, style="dim", markup=False)
         if wanted < self._plan.cfg.n_trials:
-            self._console.print(
-                f"the space has only {wanted:.0f} points, so {wanted:.0f} trials are all there is",
-                style="dim",
+            all_there_is = (
+                "1 point, so 1 trial is"
+                if wanted == 1
+                else f"{wanted:.0f} points, so as many trials are"
             )
+            self._console.print(f"the space has only {all_there_is} all there is", style="dim")
         if not self._console.is_terminal:
             yield
             return

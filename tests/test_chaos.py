@@ -19,7 +19,7 @@ def test_everything_is_killed_and_nothing_is_lost(tmp_path_factory: pytest.TempP
         tracking.start()
         try:
             search = ["model=ridge", "data.rows=2000"]
-            chaos = Chaos(folder, database, tracking, search, outage_s=4, seed=1)
+            chaos = Chaos(folder, database, tracking, search, outage_s=4, pause_s=1.5, seed=1)
             chaos.run(n_trials=80, n_kills=10, limit_s=400)
         finally:
             tracking.stop()

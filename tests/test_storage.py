@@ -202,6 +202,16 @@ def test_values_are_written_together(database: Callable[[], str]) -> None:
     ] * 2
 
 
+def test_of_two_with_one_error_the_better_in_the_second_objective_is_the_best() -> None:
+    """So that the winner is on the front."""
+    record = Record()
+    for number, predict_s in enumerate([3.0, 1.0, 2.0]):
+        trial = create_trial(values=[200.0, predict_s], user_attrs={"scores": {}})
+        trial.number = trial._trial_id = number
+        record.put(trial)
+    assert [trial.number for trial in record.complete()] == [1, 2, 0]
+
+
 def assert_scans(record: Record, trials: list[FrozenTrial]) -> None:
     """Compare what a record keeps ready with scans over all trials."""
     finished = [t for t in trials if t.state.is_finished()]

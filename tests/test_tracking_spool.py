@@ -243,7 +243,7 @@ def test_killed_while_the_server_is_away(
     if synced:
         with pytest.raises(SystemExit) as ended:
             commands.sync([])
-        assert ended.value.code == 2
+        assert ended.value.code == 1
         assert f"{gateway.address} does not take them" in capsys.readouterr().out
         gateway.set()
         commands.sync([])

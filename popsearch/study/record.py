@@ -9,7 +9,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-_Rank = tuple[bool, int, float, int]  # ends with the trial's number
+_Rank = tuple[bool, int, tuple[float, ...], int]
 
 
 class Record:
@@ -97,7 +97,10 @@ class Record:
         return [self._by_number[number] for *_, number in self._ranked[:n]]
 
     def complete(self, n: int | None = None) -> list[FrozenTrial]:
-        """Give the n complete trials with the lowest values, equal ones in order of number."""
+        """Give the n complete trials with the lowest values, the first objective first.
+
+        Equal ones stand in the order of their numbers.
+        """
         return self.best(self._n_complete if n is None else min(n, self._n_complete))
 
     def alike(self, params: Mapping[str, Any]) -> list[FrozenTrial]:
@@ -125,8 +128,9 @@ def _rank(trial: FrozenTrial) -> _Rank:
     """Give what TPE sorts finished trials by; a smaller one is better."""
     if trial.state == TrialState.COMPLETE:
         assert trial.values is not None
-        return False, 0, trial.values[0], trial.number
+        # Of two with one error the faster is the better, where that is an objective too.
+        return False, 0, tuple(trial.values), trial.number
     if not trial.intermediate_values:
-        return True, 1, 0.0, trial.number
+        return True, 1, (), trial.number
     step, value = max(trial.intermediate_values.items())
-    return True, -step, math.inf if math.isnan(value) else value, trial.number
+    return True, -step, (math.inf if math.isnan(value) else value,), trial.number
