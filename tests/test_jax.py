@@ -16,6 +16,7 @@ FILES = [
 ]
 # scikit-learn's checks take a minute, and hang on the backend little; one needs ENV's last line.
 CHOSEN = "not estimator_of_scikit_learn or array_api"
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
 ENV = {
     "POPSEARCH_BACKEND": "jax",
     "SCIPY_ARRAY_API": "1",  # else one of scikit-learn's checks is skipped
@@ -27,7 +28,7 @@ def test_networks_train_on_jax() -> None:
     """All that holds of networks on TensorFlow holds on JAX."""
     here = Path(__file__).parent
     child = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *FILES],
+        [*PYTEST, "-k", CHOSEN, *FILES],
         cwd=here,
         env={**os.environ, **ENV},
         capture_output=True,
