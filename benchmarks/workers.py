@@ -3,8 +3,9 @@
 Run: uv run python benchmarks/workers.py           (half an hour)
      uv run python benchmarks/workers.py scaling   (the first part only; or: rate)
 
-scaling: the same grid of hist_gbr, so that all search the same points, by one process and by two
-workers in turn: seconds of the whole command. rate: a model that does nothing, on PostgreSQL with
+scaling: the same grid of hist_gbr, so that all search the same points, by one process on one core,
+by one on all cores, and by two workers in turn: seconds from the first trial's begin to the last
+one's end, and of the whole command. rate: a model that does nothing, on PostgreSQL with
 tracking=none: trials a second while all workers are at it, with more and more workers.
 """
 
@@ -47,12 +48,17 @@ known_good: []
 MANY = 1_000_000
 
 
-def seconds(words: list[str], folder: str) -> float:
-    """Give how long a command takes."""
+def seconds(words: list[str], folder: str, n_cores: int | None = None) -> float:
+    """Give how long a command takes, on so many cores."""
+
+    def bind() -> None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
+
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "popsearch", *words],
         cwd=folder,
+        preexec_fn=bind,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,24 +68,35 @@ def seconds(words: list[str], folder: str) -> float:
     return time.perf_counter() - began
 
 
-def scaling(rows: list[int], n_workers: list[int], repeats: int) -> None:
-    """Print how long one grid takes with so many workers."""
-    table = Table(title="hist_gbr, a grid of 36 points: seconds of the whole command")
-    for column in ("rows", "workers", "s", "times as fast as one"):
+def scaling(rows: list[int], ways: list[tuple[int, int | None]], repeats: int) -> None:
+    """Print how long one grid takes with so many workers, on so many cores."""
+    table = Table(title="hist_gbr, a grid of 36 points")
+    for column in ("rows", "workers", "cores", "search s", "times as fast", "command s"):
         table.add_column(column, justify="right")
     for n_rows in rows:
-        taken: dict[int, list[float]] = {n: [] for n in n_workers}
+        taken: dict[tuple[int, int | None], list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(repeats):
-            for n in n_workers:
+            for n, n_cores in ways:
                 with tempfile.TemporaryDirectory() as folder:
                     words = [*GRID, f"data.rows={n_rows}", f"workers={n}"]
-                    taken[n].append(seconds(words, folder))
-                    print(f"{n_rows} rows, {n} workers: {taken[n][-1]:.1f} s", flush=True)
-        one = statistics.median(taken[n_workers[0]])
-        for n, all_s in taken.items():
-            median = statistics.median(all_s)
-            table.add_row(f"{n_rows:,}", str(n), f"{median:.1f}", f"{one / median:.2f}")
+                    whole = seconds(words, folder, n_cores)
+                    taken[n, n_cores].append((_searched_s(f"sqlite:///{folder}/optuna.db"), whole))
+                    print(n_rows, n, n_cores, taken[n, n_cores][-1], flush=True)
+        one = statistics.median(search for search, _ in taken[ways[0]])
+        for (n, n_cores), all_s in taken.items():
+            search, whole = (statistics.median(each) for each in zip(*all_s, strict=True))
+            cores = "all" if n_cores is None else str(n_cores)
+            figures = [f"{search:.1f}", f"{one / search:.2f}", f"{whole:.1f}"]
+            table.add_row(f"{n_rows:,}", str(n), cores, *figures)
     Console(width=100).print(table)
+
+
+def _searched_s(storage: str) -> float:
+    """Give the seconds between the first trial's begin and the last one's end."""
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    began = min(t.datetime_start for t in trials if t.datetime_start)
+    return (max(t.datetime_complete for t in trials if t.datetime_complete) - began).total_seconds()
 
 
 def rate(n_workers: list[int], window_s: float) -> None:
@@ -127,13 +144,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("part", nargs="?", choices=("scaling", "rate"))
     parser.add_argument("--rows", type=int, nargs="+", default=[40_000, 160_000])
-    parser.add_argument("--scale", type=int, nargs="+", default=[1, 2], help="workers, in scaling")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--window-s", type=float, default=15.0, help="in rate")
     args = parser.parse_args()
     if args.part in (None, "scaling"):
-        scaling(args.rows, args.scale, args.repeats)
+        scaling(args.rows, [(1, 1), (1, None), (2, None)], args.repeats)
     if args.part in (None, "rate"):
         rate(args.workers, args.window_s)
 
