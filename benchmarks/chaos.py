@@ -75,10 +75,11 @@ def search(
             trials = chaos.run(n_trials, n_kills, args.limit_s)
         finally:
             tracking.stop()
-    table = Table("what", "times", title=f"killed at random: {title}")
+    table = Table("killed at random", "times")
     for what, times in chaos.killed.most_common():
         table.add_row(what, str(times))
     console = Console(width=100)
+    console.print(f"\n{title}", style="bold")
     console.print(table)
     states = Counter(trial.state.name.lower() for trial in trials)
     told = ", ".join(f"{n} {state}" for state, n in states.items())
