@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from popsearch import openings
 from popsearch.config import NoTracking, Tracking
 from popsearch.faults import hide_secrets
 
@@ -29,6 +30,8 @@ def show(console: Console, result: "Result") -> None:
         console.print(_table(result))
     if result.front:
         console.print(_front(result))
+    if told := openings.warning(result.test_openings):
+        console.print(told, style="yellow", markup=False, soft_wrap=True)
     for line in result.advice:
         console.print(line, style="cyan", markup=False, soft_wrap=True)
     floor, test = result.floor_mse, result.test_mse
@@ -122,7 +125,10 @@ def _table(result: "Result") -> Table:
         table.add_row(f"best {name}", Text(shown))
     table.add_row("best step", f"{result.best_step} ({result.resource}={result.best_resource})")
     table.add_row("validation", _errors(result.val_mse, result.val_mae))
-    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}[/]")
+    r2 = "" if result.test_r2 is None else f"   R² {result.test_r2:.3f}"
+    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}{r2}[/]")
+    if between := _intervals(result):
+        table.add_row("95 % interval", between)
     if result.ensemble_n is not None:
         errors = _errors(result.ensemble_mse, result.ensemble_mae)
         table.add_row(f"mean of best {result.ensemble_n}", f"{errors} (test)")
@@ -151,6 +157,20 @@ def _counts(result: "Result") -> str:
 
 def _errors(mse: float | None, mae: float | None) -> str:
     return "not opened" if mse is None or mae is None else f"MSE {mse:.2f}   MAE {mae:.3f}"
+
+
+def _intervals(result: "Result") -> str:
+    """Give how far the test scores may be off by the luck of the rows."""
+    scores = (
+        ("MSE", result.test_mse_low, result.test_mse_high, 2),
+        ("MAE", result.test_mae_low, result.test_mae_high, 2),
+        ("R²", result.test_r2_low, result.test_r2_high, 2),
+    )
+    return "   ".join(
+        f"{name} {low:.{digits}f} to {high:.{digits}f}"
+        for name, low, high, digits in scores
+        if low is not None and high is not None
+    )
 
 
 def _server(uri: str) -> tuple[str, str]:

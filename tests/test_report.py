@@ -14,7 +14,7 @@ from popsearch.run import Result
 def result(**more: Any) -> Result:
     """Give a result, with what matters to a test."""
     fields = dict.fromkeys(Result.__dataclass_fields__)
-    known: dict[str, Any] = {name: [] for name in ("failures", "advice", "front")}
+    known: dict[str, Any] = {name: [] for name in ("failures", "advice", "front", "test_openings")}
     known |= {"model": "ridge", "n_trials": {"complete": 2, "pruned": 1, "failed": 0}}
     return Result(**{**fields, **known, "stopped_by": "n_trials", "duration_s": 61.0, **more})
 

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_result_json_says_what_the_search_came_to(compose: Any, workdir: Path) -
     promised = {"study", "model", "data", "fingerprint", "n_trials", "best_params", "best_step"}
     promised |= {"val_mse", "val_mae", "test_mse", "test_mae", "mlflow_run_id", "duration_s"}
     assert promised <= set(found)
-    assert found == {**vars(result), "n_trials": dict(result.n_trials)}
+    assert found == {**asdict(result), "n_trials": dict(result.n_trials)}
     assert sum(found["n_trials"].values()) == 4
 
 
