@@ -1,8 +1,6 @@
 """What a person reads at the end: the result in one table, and what to type next."""
 
-import math
 import os
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -72,33 +70,6 @@ def show_next(
     console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))
 
 
-def compare(console: Console, studies: "Sequence[tuple[Mapping[str, str], Result]]") -> None:
-    """Print the studies of a sweep side by side, best validation score first.
-
-    Parameters
-    ----------
-    studies
-        What was typed for each, key by key, and what it came to. What differs has a column.
-    """
-    keys = dict.fromkeys(key for typed, _ in studies for key in typed if key != "model")
-    varied = [key for key in keys if len({typed.get(key) for typed, _ in studies}) > 1]
-    table = Table(box=None, padding=(0, 2, 0, 0), title="all studies of this sweep")
-    table.add_column("model", style="bold")
-    for key in varied:
-        table.add_column(Text(key))
-    for name in ("val MSE", "test MSE", "test MAE", "trials", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for typed, r in sorted(studies, key=lambda study: _rank(study[1])):
-        values = [Text(typed.get(key, "")) for key in varied]
-        figures = [
-            "-" if value is None else f"{value:.{digits}f}"
-            for value, digits in ((r.val_mse, 2), (r.test_mse, 2), (r.test_mae, 3))
-        ]
-        n_trials = str(sum(r.n_trials.values()))
-        table.add_row(r.model, *values, *figures, n_trials, duration(r.duration_s))
-    console.print(table)
-
-
 def duration(seconds: float) -> str:
     """Give a time span as a person says it."""
     seconds = max(0.0, seconds)
@@ -109,10 +80,6 @@ def duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _rank(result: "Result") -> float:
-    return math.inf if result.val_mse is None else result.val_mse
 
 
 def _table(result: "Result") -> Table:

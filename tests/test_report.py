@@ -80,27 +80,6 @@ def test_the_mean_of_the_best_and_compiling_stand_in_the_table_where_there_are_a
     assert "compiling" not in plain
 
 
-def test_a_sweep_is_compared_by_validation() -> None:
-    """Families stand in order of validation error, those without a winner last."""
-    rows = [result(**{**DONE, "model": name, "val_mse": v}) for name, v in (("b", 3.0), ("a", 2.0))]
-    shown = printed(report.compare, [({}, row) for row in [result(model="none"), *rows]])
-    assert shown.index(" 2.00") < shown.index(" 3.00") < shown.index("none")
-
-
-def test_what_a_sweep_varies_has_a_column() -> None:
-    """Studies of one family can be told apart; what they share is not repeated."""
-    studies = [
-        ({"model": "ridge", "features": name, "data": "tracks"}, result(**{**DONE, "val_mse": mse}))
-        for name, mse in (("audio", 3.0), ("catalogue", 2.0))
-    ]
-    _, header, *rows = printed(report.compare, studies).splitlines()
-    assert header.split()[:3] == ["model", "features", "val"]
-    assert [row.split()[:3] for row in rows] == [
-        ["ridge", "catalogue", "2.00"],
-        ["ridge", "audio", "3.00"],
-    ]
-
-
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(-1, "0.0 s"), (9.94, "9.9 s"), (59.6, "1 min 0 s"), (61, "1 min 1 s"), (7325, "2 h 2 min")],
