@@ -26,7 +26,7 @@ def test_they_are_those_of_scipy(n: int) -> None:
         (mean_squared_error, mean_absolute_error, r2_score), found, strict=True
     ):
         expected = stats.bootstrap(
-            (y, y - residuals), score, paired=True, vectorized=False, n_resamples=4000,
+            (y, y - residuals), score, paired=True, vectorized=False, n_resamples=2000,
             method="percentile", rng=np.random.default_rng(1),
         ).confidence_interval  # fmt: skip
         width = expected.high - expected.low
