@@ -129,12 +129,12 @@ def _errors(mse: float | None, mae: float | None) -> str:
 def _intervals(result: "Result") -> str:
     """Give how far the test scores may be off by the luck of the rows."""
     scores = (
-        ("MSE", result.test_mse_low, result.test_mse_high, 2),
-        ("MAE", result.test_mae_low, result.test_mae_high, 2),
-        ("R²", result.test_r2_low, result.test_r2_high, 2),
+        ("MSE", result.test_mse_low, result.test_mse_high, ".4g"),
+        ("MAE", result.test_mae_low, result.test_mae_high, ".4g"),
+        ("R²", result.test_r2_low, result.test_r2_high, ".2f"),
     )
-    return "   ".join(
-        f"{name} {low:.{digits}f} to {high:.{digits}f}"
+    return ", ".join(
+        f"{name} {low:{digits}} to {high:{digits}}"
         for name, low, high, digits in scores
         if low is not None and high is not None
     )

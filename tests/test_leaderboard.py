@@ -1,10 +1,12 @@
 """The leaderboard: who is on it, in which order, with which rank, and where it is shown."""
 
 import datetime
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
+from rich.console import Console
 from scipy import stats
 
 from popsearch import __main__
-from popsearch.leaderboard import standings
+from popsearch.leaderboard import shown, standings
 from popsearch.leaderboard.standings import Row
 from popsearch.study import StoredTrial
 from popsearch.tracking import StoredBoards
@@ -154,6 +157,25 @@ def test_time_is_that_in_which_trials_ran() -> None:
     assert found.time_s == 12 + 3 + 4
     assert (found.n_complete, found.n_pruned, found.n_failed) == (3, 1, 0)
     assert (found.trial, found.val_mse) == (1, 8.0)  # the one that was tested
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_narrow_terminal_loses_columns_not_figures(width: int) -> None:
+    """No line is folded and no figure cut; what says least is left out first."""
+    full = {"rank": 1, "val_mae": 7.387, "val_r2": 0.255, "test_mse_low": 85.99, "test_mae": 7.373,
+            "test_mse_high": 88.64, "test_r2": 0.259, "n_complete": 2, "n_pruned": 8, "n_failed": 0,
+            "time_s": 75.0, "predict_million_s": 4.9}  # fmt: skip
+    rows = [replace(row(name, 87.33, 87.73), **full) for name in ("decision_tree", "gbr")]
+    console = Console(width=width, file=io.StringIO(), record=True)
+    shown.show(console, [standings.Board(ABOUT, None, None, rows)])
+    _, head, *lines = console.export_text().splitlines()
+    assert len(head) <= width
+    for line in lines[:2]:
+        for figure in ("87.33", "85.99 to 88.64"):
+            assert figure in line
+    assert ("val R²" in head) == (width == 200)
+    assert ("time" in head) == (width >= 100)
+    assert "…" not in head + "".join(lines)
 
 
 # ---- from the command line ----------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_intervals_are_told_and_stored(
         low, value, high = (found[f"test_{score}{end}"] for end in ("_low", "", "_high"))
         assert low < value < high
     out = capsys.readouterr().out
-    assert f"MSE {found['test_mse_low']:.2f} to {found['test_mse_high']:.2f}" in out
+    assert f"MSE {found['test_mse_low']:.4g} to {found['test_mse_high']:.4g}, MAE " in out
     assert metrics["predict_million_s"] == found["predict_million_s"] > 0
 
 

@@ -15,14 +15,13 @@ from popsearch.leaderboard.standings import Board, Row
 from popsearch.report import duration
 
 Format = Literal["table", "csv", "json", "markdown"]
-WIDE = 130
-"""Characters of a line that take all columns."""
+SPACE = 2  # between two columns
 _ABOUT = ("data", "features", "split")
-_LEAST = {"rank", "family", "val MSE", "test MSE", "95 %", "trials", "time", "s/1M", ""}
+_LEFT_OUT = ("val R²", "val MAE", "test R²", "test MAE", "time", "trials", "s/1M", "val MSE")
 
 
 def show(console: Console, boards: Sequence[Board], marked: Collection[str] = ()) -> None:
-    """Print each board, on a narrow terminal without the columns that say least.
+    """Print each board, without the columns that say least where a terminal is narrow.
 
     Parameters
     ----------
@@ -31,16 +30,20 @@ def show(console: Console, boards: Sequence[Board], marked: Collection[str] = ()
     """
     for board in boards:
         others = marked and any(row.study not in marked for row in board.rows)
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        columns = _columns(board)
-        if console.width < WIDE:
-            columns = {name: cell for name, cell in columns.items() if name in _LEAST}
+        columns = {
+            name: [cell(row) for row in board.rows] for name, cell in _columns(board).items()
+        }
+        for name in _LEFT_OUT:
+            widths = [max(map(len, [name, *cells])) + SPACE for name, cells in columns.items()]
+            if sum(widths) > console.width:
+                del columns[name]
+        table = Table(box=None, padding=(0, SPACE, 0, 0))
         for name in columns:
             left = name in ("family", "study", "")
             table.add_column(name, justify="left" if left else "right", no_wrap=True)
-        for row in board.rows:
+        for row, *cells in zip(board.rows, *columns.values(), strict=True):
             style = "dim" if others and row.study not in marked else ""
-            table.add_row(*(Text(cell(row)) for cell in columns.values()), style=style)
+            table.add_row(*map(Text, cells), style=style)
         console.print(Text(title(board), "bold"), soft_wrap=True)
         console.print(table)
         for line in _below(board):
