@@ -3,6 +3,7 @@
 import io
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
+    from popsearch.config import Config
     from popsearch.run import Result
 
 EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}  # as a shell reports a process that a signal ended
@@ -45,22 +47,15 @@ def _main() -> None:
         _refuse(error)
     import hydra
 
-    results: list[tuple[dict[str, str], Result]] = []
+    done: list[tuple[Config, Result]] = []
 
     def job(cfg: "DictConfig") -> None:
-        results.append((_typed(), _job(cfg)))
+        done.append(_job(cfg))
 
     hydra.main(version_base="1.3", config_path=str(usage.CONF), config_name="config")(job)()
-    if len(results) > 1:
-        from rich.console import Console
-
-        from popsearch.report import compare
-
-        console = Console(highlight=False)
-        if not console.is_terminal:  # a file has no width
-            console.width = 200
-        compare(console, results)
-    if any(result.failures for _, result in results):
+    if len(done) > 1:
+        _compare(done)
+    if any(result.failures for _, result in done):
         sys.exit(1)
 
 
@@ -85,8 +80,8 @@ def check(argv: list[str]) -> None:
         raise ConfigError(*found)
 
 
-def _job(cfg: "DictConfig") -> "Result":
-    """Run one study inside Hydra's job."""
+def _job(cfg: "DictConfig") -> "tuple[Config, Result]":
+    """Run one study inside Hydra's job, and give its checked configuration too."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
@@ -97,8 +92,9 @@ def _job(cfg: "DictConfig") -> "Result":
     hydra_cfg = HydraConfig.get()
     try:
         values = OmegaConf.to_container(cfg, resolve=True)
+        checked = parse(values)  # type: ignore[arg-type]
         result = run(
-            parse(values),  # type: ignore[arg-type]
+            checked,
             Path(hydra_cfg.runtime.output_dir),
             hide_secrets(_again(hydra_cfg)),
         )
@@ -108,15 +104,22 @@ def _job(cfg: "DictConfig") -> "Result":
         _refuse(disk_error(error))
     if result.stopped_by in EXIT_CODES:
         sys.exit(EXIT_CODES[result.stopped_by])
-    return result
+    return checked, result
 
 
-def _typed() -> dict[str, str]:
-    """Give what was typed for the job that runs, key by key."""
-    from hydra.core.hydra_config import HydraConfig
+def _compare(done: "Sequence[tuple[Config, Result]]") -> None:
+    """Show where the studies of a sweep stand."""
+    from rich.console import Console
 
-    words = (word.partition("=") for word in HydraConfig.get().overrides.task)
-    return {key: value for key, _, value in words}
+    from popsearch.leaderboard import typed
+
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    try:
+        typed.after_sweep(console, [cfg for cfg, _ in done], {result.study for _, result in done})
+    except PopsearchError as error:
+        _refuse(error)
 
 
 def _again(hydra_cfg: "HydraConf") -> str:

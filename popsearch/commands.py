@@ -1,4 +1,4 @@
-"""What can be typed in place of a search: python -m popsearch cache, check or sync."""
+"""What can be typed in place of a search: python -m popsearch cache, check, leaderboard or sync."""
 
 import time
 from collections.abc import Callable
@@ -53,6 +53,29 @@ def check(words: list[str]) -> None:
         raise SystemExit(1)
 
 
+def leaderboard(words: list[str]) -> None:
+    """Show all studies on the same data, features and split, best first.
+
+    Parameters
+    ----------
+    words
+        Names of data sets, ``format=``, ``output=`` and settings.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to show, or a word is none of these; then nothing was created.
+    StorageError
+        If a database does not answer, or the file cannot be written.
+    """
+    from popsearch.leaderboard import typed
+
+    console = _console()
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    typed.leaderboard(words, console)
+
+
 def sync(words: list[str]) -> None:
     """Send what tracking servers have yet to hear of.
 
@@ -78,7 +101,12 @@ def sync(words: list[str]) -> None:
         raise SystemExit(1)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"cache": cache, "check": check, "sync": sync}
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "cache": cache,
+    "check": check,
+    "leaderboard": leaderboard,
+    "sync": sync,
+}
 """What runs for a first word without an equals sign, by that word."""
 
 

@@ -45,19 +45,19 @@ def places(words: Sequence[str]) -> list[Place]:
     given = [word for word in words if "=" not in word and not word.startswith("-")]
     settings = [word for word in words if word not in given]
     jobs = command.jobs(settings)
-    _refuse(fault for job in jobs for fault in job.faults)
+    refuse(fault for job in jobs for fault in job.faults)
     found: list[Place] = []
     faults: list[str] = []
     for job in jobs:
         cfg = Config(**job.sections)
-        own = [prepare(cfg).study_name] if any(map(_is_of_a_search, settings)) else []
+        own = [prepare(cfg).study_name] if any(map(is_of_a_search, settings)) else []
         names = [*dict.fromkeys([*given, *own])]
         with storage_errors(cfg.storage.url):
             faults += stored.faults(cfg.storage.url, names)
         faults += tracking.faults(cfg.tracking) or tracking.stored.faults(cfg.tracking)
         if not isinstance(cfg.tracking, NoTracking):
             found.append(Place(cfg.storage.url, cfg.tracking, names))
-    _refuse(faults)
+    refuse(faults)
     return found
 
 
@@ -109,12 +109,13 @@ def _count(n: int, one: str, several: str = "") -> str:
     return f"{n:,} {one if n == 1 else several or one + 's'}"
 
 
-def _is_of_a_search(word: str) -> bool:
+def is_of_a_search(word: str) -> bool:
     """Tell whether a setting is of another part than storage and tracking."""
     part = word.lstrip("+~").partition("=")[0].partition(".")[0]
     return not word.startswith("-") and part not in ("storage", "tracking", "hydra")
 
 
-def _refuse(faults: Iterable[str]) -> None:
+def refuse(faults: Iterable[str]) -> None:
+    """Raise a ``ConfigError`` if there is any fault, with each of them once."""
     if found := dict.fromkeys(faults):  # in their order, what several jobs share once
         raise ConfigError(*found)

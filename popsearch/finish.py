@@ -2,21 +2,30 @@
 
 import contextlib
 import importlib.metadata
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from popsearch import intervals, openings, sqlite
 from popsearch.errors import RefitError
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models.training import mse
 from popsearch.plan import Plan
+from popsearch.residuals import Residuals
 from popsearch.study import Asked, Study
 from popsearch.tracking import Tracker
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
 EXAMPLE_ROWS = 5
+MILLION = 1_000_000
+N_TIMED, TIMED_S = 3, 2.0  # predictions that are timed, and seconds after which none is begun
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,14 @@ class TestScores:
         Of the mean prediction of so many of the best trials, where the family asks for that.
     floor_mse
         Of what a perfect model would predict, where that is known.
+    test_mse_low, test_mse_high, ...
+        Bounds of 95 % bootstrap intervals over the test rows.
+    refit_s
+        Seconds of fitting the winner once more.
+    predict_million_s
+        Seconds in which it predicts a million rows, measured on the test rows.
+    stored
+        Whether the model and its residuals could be stored; else the same command does it.
     """
 
     __test__ = False  # not a test, whatever its name begins with
@@ -46,6 +63,15 @@ class TestScores:
     ensemble_n: int | None = None
     ensemble_mse: float | None = None
     ensemble_mae: float | None = None
+    test_mse_low: float | None = None
+    test_mse_high: float | None = None
+    test_mae_low: float | None = None
+    test_mae_high: float | None = None
+    test_r2_low: float | None = None
+    test_r2_high: float | None = None
+    refit_s: float | None = None
+    predict_million_s: float | None = None
+    stored: bool = True
 
 
 def finish(
@@ -61,7 +87,8 @@ def finish(
     can be refitted, and ``complain`` hears of the others.
 
     What was scored before is not scored again, so that the same command given twice
-    opens the test rows once, unless the model could not be stored the first time.
+    opens the test rows once, unless the model could not be stored the first time. Every
+    opening is stored before it is done.
 
     Raises
     ------
@@ -75,22 +102,29 @@ def finish(
         return None
     known: dict[str, Any] | None = study.note("test")
     top = study.top(max(1, plan.cfg.model.mean_of))  # the first one is the best
-    if known is not None and known.get("trials") == [trial.number for trial in top]:
+    numbers = [trial.number for trial in top]
+    if known is not None and known["trials"] == numbers and known.get("stored", True):
         return TestScores(**known)
-    fitted = []
+    fitted, began, refit_s = [], time.monotonic(), 0.0
     for trial in top:
         with _told(trial, best, complain), np.errstate(all="ignore"), interrupts.allowed():
             fitted.append((trial, plan.refit(trial.params, int(trial.scores["best_resource"]))))
+            refit_s = refit_s or time.monotonic() - began  # of the first one
+    tracker.describe(openings.tags(openings.note(study, numbers)))
     X, y = plan.open_test()
-    predictions = []
+    predictions, predict_s = [], 0.0
     for trial, pipeline in fitted:
         with _told(trial, best, complain), np.errstate(all="ignore"):
-            predictions.append(pipeline.predict(X))
+            n_timed = 1 if predictions else N_TIMED  # the winner is the first
+            predicted, took_s = _timed(pipeline, X, n_timed)
+            predictions.append(predicted)
+            predict_s = predict_s or took_s
     residuals, variance = y - predictions[0], float(y.var())
     of_all = y - np.mean(predictions, axis=0)
     several = len(predictions) > 1
+    by_chance = intervals.of_scores(residuals, y)
     scores = TestScores(
-        trials=[trial.number for trial in top],
+        trials=numbers,
         test_mse=mse(residuals),
         test_mae=float(np.abs(residuals).mean()),
         test_r2=1 - mse(residuals) / variance if variance else None,
@@ -99,14 +133,24 @@ def finish(
         ensemble_n=len(predictions) if several else None,
         ensemble_mse=mse(of_all) if several else None,
         ensemble_mae=float(np.abs(of_all).mean()) if several else None,
+        test_mse_low=by_chance.mse.low,
+        test_mse_high=by_chance.mse.high,
+        test_mae_low=by_chance.mae.low,
+        test_mae_high=by_chance.mae.high,
+        test_r2_low=by_chance.r2.low if by_chance.r2 else None,
+        test_r2_high=by_chance.r2.high if by_chance.r2 else None,
+        refit_s=refit_s,
+        predict_million_s=predict_s / len(X) * MILLION,
     )
+    winner, kept = fitted[0][1], residuals.astype(np.float32)
+    kept_here(plan.cfg.storage.url, study.name).offer(best.number, scores.test_mse, lambda: kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
-        _, winner = fitted[0]
         packages = requirements(plan.machine.packages)
         stored = tracker.log_model(winner, X.head(EXAMPLE_ROWS), packages)
-    if stored:  # else the same command fits the winner once more, to store it
-        study.note("test", asdict(scores))
+    stored = stored and tracker.log_test_residuals(best.number, kept)
+    # What could not be stored is by the same command: it fits the winner once more.
+    study.note("test", asdict(scores := replace(scores, stored=stored)))
     return scores
 
 
@@ -132,6 +176,21 @@ def requirements(more: Sequence[str] = ()) -> list[str]:
     """Give what the stored model needs to be loaded, at the versions it was made with."""
     names = ("scikit-learn", "skops", "numpy", "pandas", "pyarrow", "scipy", *more)
     return [f"{name}=={importlib.metadata.version(name)}" for name in names]
+
+
+def kept_here(url: str, study: str) -> Residuals:
+    """Give what is kept on this computer of a study's residuals on the test rows."""
+    return Residuals(f"{sqlite.absolute(url)}/{study}/test", [])
+
+
+def _timed(pipeline: "Pipeline", X: Any, n: int) -> "tuple[NDArray[np.float64], float]":
+    """Give predictions and their seconds: the least of n, of fewer where they take long."""
+    took: list[float] = []
+    while len(took) < n and sum(took) < TIMED_S:
+        began = time.perf_counter()
+        predicted = pipeline.predict(X)
+        took.append(time.perf_counter() - began)
+    return predicted, min(took)
 
 
 def _floor(plan: Plan) -> float | None:

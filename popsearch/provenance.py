@@ -1,5 +1,6 @@
 """What is stored with a study so that it can be understood and repeated."""
 
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from popsearch import features, openings
 from popsearch.faults import hide_secrets
 from popsearch.plan import Plan
 from popsearch.tracking import StudyRecord
@@ -28,6 +30,21 @@ def record(plan: Plan, command: str) -> StudyRecord:
         data_digest=plan.table.fingerprint,
         data_source=plan.table.about,
     )
+
+
+def about(plan: Plan) -> dict[str, str]:
+    """Give what decides which studies are compared: those with the same data, features, split."""
+    seen = [plan.feature_names, features.groups_of(plan.cfg.features, plan.table)]
+    return {
+        "family": plan.cfg.model.name,
+        "data": plan.table.name,
+        "rows": f"{plan.table.about}: {plan.about_rows}",
+        "data_fingerprint": plan.table.fingerprint,
+        "features": plan.cfg.features.name,
+        "features_digest": hashlib.sha256(json.dumps(seen).encode()).hexdigest(),
+        "split": plan.cfg.split.name,
+        "split_digest": plan.split.digest,
+    }
 
 
 def tags(plan: Plan, command: str) -> dict[str, str]:
@@ -68,12 +85,13 @@ def texts(plan: Plan) -> dict[str, str]:
 def ending(result: "Result") -> tuple[dict[str, float], dict[str, str]]:
     """Give the metrics and tags of a study's run at its end."""
     names = ["val_mse", "val_mae", "test_mse", "test_mae", "test_r2", "mean_mse", "floor_mse"]
-    names += ["ensemble_mse", "ensemble_mae", "compile_s"]
+    names += [f"test_{name}_{end}" for name in ("mse", "mae", "r2") for end in ("low", "high")]
+    names += ["ensemble_mse", "ensemble_mae", "compile_s", "predict_million_s"]
     metrics = {name: getattr(result, name) for name in names}
     metrics |= {f"n_{state}": float(n) for state, n in result.n_trials.items()}
     metrics["duration_s"] = result.duration_s
     found = {f"best.{name}": str(value) for name, value in (result.best_params or {}).items()}
-    found |= {"popsearch.stopped_by": result.stopped_by}
+    found |= {"popsearch.stopped_by": result.stopped_by, **openings.tags(result.test_openings)}
     if result.advice:
         found["popsearch.advice"] = "\n".join(result.advice)
     if result.best_trial is not None:

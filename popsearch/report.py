@@ -1,14 +1,13 @@
 """What a person reads at the end: the result in one table, and what to type next."""
 
-import math
 import os
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from popsearch import openings
 from popsearch.config import NoTracking, Tracking
 from popsearch.faults import hide_secrets
 
@@ -29,6 +28,8 @@ def show(console: Console, result: "Result") -> None:
         console.print(_table(result))
     if result.front:
         console.print(_front(result))
+    if told := openings.warning(result.test_openings):
+        console.print(told, style="yellow", markup=False, soft_wrap=True)
     for line in result.advice:
         console.print(line, style="cyan", markup=False, soft_wrap=True)
     floor, test = result.floor_mse, result.test_mse
@@ -69,33 +70,6 @@ def show_next(
     console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))
 
 
-def compare(console: Console, studies: "Sequence[tuple[Mapping[str, str], Result]]") -> None:
-    """Print the studies of a sweep side by side, best validation score first.
-
-    Parameters
-    ----------
-    studies
-        What was typed for each, key by key, and what it came to. What differs has a column.
-    """
-    keys = dict.fromkeys(key for typed, _ in studies for key in typed if key != "model")
-    varied = [key for key in keys if len({typed.get(key) for typed, _ in studies}) > 1]
-    table = Table(box=None, padding=(0, 2, 0, 0), title="all studies of this sweep")
-    table.add_column("model", style="bold")
-    for key in varied:
-        table.add_column(Text(key))
-    for name in ("val MSE", "test MSE", "test MAE", "trials", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for typed, r in sorted(studies, key=lambda study: _rank(study[1])):
-        values = [Text(typed.get(key, "")) for key in varied]
-        figures = [
-            "-" if value is None else f"{value:.{digits}f}"
-            for value, digits in ((r.val_mse, 2), (r.test_mse, 2), (r.test_mae, 3))
-        ]
-        n_trials = str(sum(r.n_trials.values()))
-        table.add_row(r.model, *values, *figures, n_trials, duration(r.duration_s))
-    console.print(table)
-
-
 def duration(seconds: float) -> str:
     """Give a time span as a person says it."""
     seconds = max(0.0, seconds)
@@ -108,10 +82,6 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def _rank(result: "Result") -> float:
-    return math.inf if result.val_mse is None else result.val_mse
-
-
 def _table(result: "Result") -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
@@ -122,7 +92,10 @@ def _table(result: "Result") -> Table:
         table.add_row(f"best {name}", Text(shown))
     table.add_row("best step", f"{result.best_step} ({result.resource}={result.best_resource})")
     table.add_row("validation", _errors(result.val_mse, result.val_mae))
-    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}[/]")
+    r2 = "" if result.test_r2 is None else f"   R² {result.test_r2:.3f}"
+    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}{r2}[/]")
+    if between := _intervals(result):
+        table.add_row("95 % interval", between)
     if result.ensemble_n is not None:
         errors = _errors(result.ensemble_mse, result.ensemble_mae)
         table.add_row(f"mean of best {result.ensemble_n}", f"{errors} (test)")
@@ -151,6 +124,20 @@ def _counts(result: "Result") -> str:
 
 def _errors(mse: float | None, mae: float | None) -> str:
     return "not opened" if mse is None or mae is None else f"MSE {mse:.2f}   MAE {mae:.3f}"
+
+
+def _intervals(result: "Result") -> str:
+    """Give how far the test scores may be off by the luck of the rows."""
+    scores = (
+        ("MSE", result.test_mse_low, result.test_mse_high, ".4g"),
+        ("MAE", result.test_mae_low, result.test_mae_high, ".4g"),
+        ("R²", result.test_r2_low, result.test_r2_high, ".2f"),
+    )
+    return ", ".join(
+        f"{name} {low:{digits}} to {high:{digits}}"
+        for name, low, high, digits in scores
+        if low is not None and high is not None
+    )
 
 
 def _server(uri: str) -> tuple[str, str]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import advice, agreement, database, provenance, sqlite, threads
+from popsearch import advice, agreement, database, openings, provenance, sqlite, threads
 from popsearch.config import Config, NoTracking, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
+from popsearch.openings import Opening
 from popsearch.plan import Plan, prepare
 from popsearch.residuals import N_KEPT, Residuals
 from popsearch.space import Params
@@ -43,6 +44,14 @@ class Result:
     test_mse: float | None
     test_mae: float | None
     test_r2: float | None
+    test_mse_low: float | None
+    test_mse_high: float | None
+    test_mae_low: float | None
+    test_mae_high: float | None
+    test_r2_low: float | None
+    test_r2_high: float | None
+    predict_million_s: float | None
+    test_openings: list[Opening]
     mean_mse: float | None
     floor_mse: float | None
     ensemble_n: int | None
@@ -88,6 +97,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
             opened.callback(study.close)
+            if study.note("about") != (about := provenance.about(plan)):
+                study.note("about", about)
             tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
@@ -197,6 +208,14 @@ def _result(
         test_mse=test.test_mse if test else None,
         test_mae=test.test_mae if test else None,
         test_r2=test.test_r2 if test else None,
+        test_mse_low=test.test_mse_low if test else None,
+        test_mse_high=test.test_mse_high if test else None,
+        test_mae_low=test.test_mae_low if test else None,
+        test_mae_high=test.test_mae_high if test else None,
+        test_r2_low=test.test_r2_low if test else None,
+        test_r2_high=test.test_r2_high if test else None,
+        predict_million_s=test.predict_million_s if test else None,
+        test_openings=openings.of(study),
         mean_mse=test.mean_mse if test else None,
         floor_mse=test.floor_mse if test else None,
         ensemble_n=test.ensemble_n if test else None,

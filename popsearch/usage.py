@@ -64,6 +64,8 @@ Commands
   sync all             also those of other machines, if they are gone
   check                compare every trial with its MLflow run; check STUDY that study only
   check repair         make the runs agree with their studies
+  leaderboard          all studies on the same rows, best first; leaderboard DATA those only
+  leaderboard format=csv output=FILE    or json, markdown
 """
 
 

@@ -14,7 +14,7 @@ from popsearch.run import Result
 def result(**more: Any) -> Result:
     """Give a result, with what matters to a test."""
     fields = dict.fromkeys(Result.__dataclass_fields__)
-    known: dict[str, Any] = {name: [] for name in ("failures", "advice", "front")}
+    known: dict[str, Any] = {name: [] for name in ("failures", "advice", "front", "test_openings")}
     known |= {"model": "ridge", "n_trials": {"complete": 2, "pruned": 1, "failed": 0}}
     return Result(**{**fields, **known, "stopped_by": "n_trials", "duration_s": 61.0, **more})
 
@@ -78,27 +78,6 @@ def test_the_mean_of_the_best_and_compiling_stand_in_the_table_where_there_are_a
     plain = printed(report.show, result(**DONE, **TESTED, compile_s=0.0))
     assert "mean of best" not in plain
     assert "compiling" not in plain
-
-
-def test_a_sweep_is_compared_by_validation() -> None:
-    """Families stand in order of validation error, those without a winner last."""
-    rows = [result(**{**DONE, "model": name, "val_mse": v}) for name, v in (("b", 3.0), ("a", 2.0))]
-    shown = printed(report.compare, [({}, row) for row in [result(model="none"), *rows]])
-    assert shown.index(" 2.00") < shown.index(" 3.00") < shown.index("none")
-
-
-def test_what_a_sweep_varies_has_a_column() -> None:
-    """Studies of one family can be told apart; what they share is not repeated."""
-    studies = [
-        ({"model": "ridge", "features": name, "data": "tracks"}, result(**{**DONE, "val_mse": mse}))
-        for name, mse in (("audio", 3.0), ("catalogue", 2.0))
-    ]
-    _, header, *rows = printed(report.compare, studies).splitlines()
-    assert header.split()[:3] == ["model", "features", "val"]
-    assert [row.split()[:3] for row in rows] == [
-        ["ridge", "catalogue", "2.00"],
-        ["ridge", "audio", "3.00"],
-    ]
 
 
 @pytest.mark.parametrize(

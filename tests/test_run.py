@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from agreement import assert_agree
+from killing import in_a_process
 from popsearch import finish
 from popsearch.interrupt import Interrupted, Interrupts
-from popsearch.plan import prepare
+from popsearch.plan import Plan, prepare
 from popsearch.run import Result, run
+from popsearch.tracking.runs import MlflowTracker
 from popsearch.usage import CONF
 
 SMALL = ("model=ridge", "data.rows=600", "n_trials=4")
@@ -67,7 +70,7 @@ def test_result_json_says_what_the_search_came_to(compose: Any, workdir: Path) -
     promised = {"study", "model", "data", "fingerprint", "n_trials", "best_params", "best_step"}
     promised |= {"val_mse", "val_mae", "test_mse", "test_mae", "mlflow_run_id", "duration_s"}
     assert promised <= set(found)
-    assert found == {**vars(result), "n_trials": dict(result.n_trials)}
+    assert found == {**asdict(result), "n_trials": dict(result.n_trials)}
     assert sum(found["n_trials"].values()) == 4
 
 
@@ -198,6 +201,107 @@ def test_a_better_winner_is_scored_anew(compose: Any, workdir: Path) -> None:
     second = run(compose(*cfg, "n_trials=2"), workdir, "")
     assert (first.best_trial, second.best_trial) == (0, 1)
     assert first.test_mse != second.test_mse
+
+
+TWO = ("model=ridge", "data.rows=600", "model.known_good=[{alpha: 10000.0}, {alpha: 1.0}]")
+
+
+def tags_of(result: Result) -> dict[str, str]:
+    """Give the tags of a study's run."""
+    tags: dict[str, str] = (
+        mlflow.MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+        .get_run(str(result.mlflow_run_id))
+        .data.tags
+    )
+    return tags
+
+
+def test_intervals_are_told_and_stored(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SciPy finds the same from the kept residuals; terminal, result.json and run have them."""
+    cfg = compose(*SMALL)
+    result, plan = run(cfg, workdir, ""), prepare(cfg)
+    (file,) = (workdir / "mlruns").rglob("test_residuals/trial_*.npy")
+    kept = np.load(file)
+    assert file.stem == f"trial_{result.best_trial:04d}"
+    assert (kept.dtype, kept.shape) == (np.float32, plan.split.test.shape)
+    squares = np.square(kept.astype(float))
+    assert squares.mean() == pytest.approx(result.test_mse, rel=1e-5)
+    expected = stats.bootstrap([squares], np.mean, method="percentile", rng=1).confidence_interval
+    found = json.loads((workdir / "result.json").read_text())
+    metrics = (
+        mlflow.MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+        .get_run(found["mlflow_run_id"])
+        .data.metrics
+    )
+    width = expected.high - expected.low
+    for end, bound in (("low", expected.low), ("high", expected.high)):
+        assert found[f"test_mse_{end}"] == pytest.approx(bound, abs=0.08 * width)
+        for score in ("mse", "mae", "r2"):
+            assert metrics[f"test_{score}_{end}"] == found[f"test_{score}_{end}"]
+    for score in ("mse", "mae", "r2"):
+        low, value, high = (found[f"test_{score}{end}"] for end in ("_low", "", "_high"))
+        assert low < value < high
+    out = capsys.readouterr().out
+    assert f"MSE {found['test_mse_low']:.4g} to {found['test_mse_high']:.4g}, MAE " in out
+    assert metrics["predict_million_s"] == found["predict_million_s"] > 0
+
+
+def test_every_opening_of_the_test_rows_is_told(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once is no news, the same command adds none; another winner makes two, told everywhere."""
+    for n_trials in (1, 1):
+        first = run(compose(*TWO, f"n_trials={n_trials}"), workdir, "")
+        assert [opening["trials"] for opening in first.test_openings] == [[0]]
+        assert tags_of(first)["popsearch.test_openings"] == "1"
+    assert "opened its test rows" not in capsys.readouterr().out
+    for _ in range(2):
+        second = run(compose(*TWO, "n_trials=2"), workdir, "")
+        assert [opening["trials"] for opening in second.test_openings] == [[0], [1]]
+        assert second.test_openings[0] == first.test_openings[0]
+        assert json.loads((workdir / "result.json").read_text())["test_openings"] == [
+            *second.test_openings
+        ]
+        tags = tags_of(second)
+        assert tags["popsearch.test_openings"] == "2"
+        assert f"for trial 1 at {second.test_openings[1]['at']}" in tags["popsearch.test_opened"]
+        told = " ".join(capsys.readouterr().out.split())
+        assert told.count("this study opened its test rows 2 times (for trial 0 at ") == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        (Plan, "open_test", False),
+        (Plan, "open_test", True),
+        (MlflowTracker, "log_model", True),
+        (MlflowTracker, "log_test_residuals", True),
+        (MlflowTracker, "close_study", False),
+    ],
+)
+def test_a_kill_while_the_winner_is_scored_counts_nothing_twice(
+    owner: type, name: str, after: bool, compose: Any, workdir: Path, monkeypatch: Any
+) -> None:
+    """The same command scores it; the rows were opened for one trial, once, whenever it died."""
+    cfg = compose(*TWO, "n_trials=2")
+    real = getattr(owner, name)
+
+    def fatal(*args: Any) -> None:
+        if after:
+            real(*args)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fatal)
+        assert in_a_process(lambda: run(cfg, workdir, ""))
+    result = run(cfg, workdir, "")
+    assert [opening["trials"] for opening in result.test_openings] == [[1]]
+    assert result.test_mse is not None
+    assert tags_of(result)["popsearch.test_openings"] == "1"
+    assert len([*(workdir / "mlruns").rglob("test_residuals/*.npy")]) == 1
+    assert_agree(workdir, result.study, 2)
 
 
 def test_other_rows_by_the_same_settings_are_another_study(compose: Any) -> None:
@@ -348,8 +452,9 @@ def test_the_same_seed_gives_the_same_result(compose: Any, tmp_path: Path, workd
                       "model.steps.budget=30", f"storage.url=sqlite:///{name}.db")  # fmt: skip
         return run(cfg, workdir, "")
 
+    clocks: dict[str, Any] = {"duration_s": 0, "predict_million_s": 0, "test_openings": []}
     a, b = search("a"), search("b")
-    assert {**vars(a), "duration_s": 0} == {**vars(b), "duration_s": 0}
+    assert {**vars(a), **clocks} == {**vars(b), **clocks}
 
 
 def test_a_score_below_the_floor_is_called_a_leak(

@@ -213,6 +213,10 @@ def test_a_server_that_stays_away_costs_the_model_and_nothing_else(
     (experiment,) = {one[0].info.experiment_id for one in runs_of(client, again.study).values()}
     stored = client.search_logged_models([experiment])
     assert [m.source_run_id for m in stored if m.source_run_id == again.mlflow_run_id]
+    kept = client.list_artifacts(str(again.mlflow_run_id), "test_residuals")
+    assert [file.path for file in kept] == [f"test_residuals/trial_{again.best_trial:04d}.npy"]
+    assert again.test_openings == result.test_openings  # the same opening, for the same trial
+    assert len(again.test_openings) == 1
 
 
 @pytest.mark.parametrize(("told", "synced"), [(True, True), (False, False)])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -86,6 +86,12 @@ def names(url: str) -> list[str]:
     """Give the names of all studies in a database."""
     with opened(url) as storage:
         return optuna.get_all_study_names(storage)
+
+
+def notes(url: str) -> dict[str, Mapping[str, Any]]:
+    """Give the facts that were stored about each study in a database, by its name."""
+    with opened(url) as storage:
+        return {study.study_name: study.user_attrs for study in storage.get_all_studies()}
 
 
 def faults(url: str, wanted: Sequence[str] = ()) -> list[str]:

@@ -8,13 +8,16 @@ from popsearch import config, sqlite
 from popsearch.errors import StorageError
 from popsearch.faults import hide_secrets
 from popsearch.tracking import server, stored
+from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
 from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 __all__ = [
+    "BoardPage",
     "Given",
+    "StoredBoards",
     "StoredRun",
     "StoredRuns",
     "StudyRecord",

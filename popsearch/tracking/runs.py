@@ -1,14 +1,14 @@
 """Runs and curves in MLflow."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
-from popsearch.tracking import model, operations, sending, server
+from popsearch.tracking import model, operations, residual_file, sending, server
 from popsearch.tracking.client import connect
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
@@ -16,7 +16,9 @@ from popsearch.tracking.spool import FOLDER, Spool, file_of
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
@@ -245,6 +247,9 @@ class MlflowTracker(Tracker):
     def _is_away(self, error: Exception) -> bool:
         return server.is_server(self._uri) and bool(server.away(error))
 
+    def describe(self, tags: Mapping[str, str]) -> None:
+        self._write(operations.batch(self._ticket.run_id, tags=tags))
+
     def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         at_end = [(key, value, 0) for key, value in metrics.items()]
         self._write(operations.batch(self._ticket.run_id, at_end, tags=tags))
@@ -256,20 +261,35 @@ class MlflowTracker(Tracker):
             self._outbox.send_rest()
 
     def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
+        run_id = self._ticket.run_id
+        return self._store_now(
+            "the fitted model is",
+            lambda: model.log(self._uri, run_id, pipeline, example, packages),
+        )
+
+    def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
+        run_id = self._ticket.run_id
+        return self._store_now(
+            "the residuals on the test rows are",
+            lambda: residual_file.log(self._client, run_id, number, residuals),
+        )
+
+    def _store_now(self, what: str, store: Callable[[], None]) -> bool:
+        """Store what cannot wait for a server; tell whether that was possible."""
         import requests
         from mlflow.exceptions import MlflowException
 
         why = "" if self._outbox is None else self._outbox.try_now()
         if not why:
             try:
-                model.log(self._uri, self._ticket.run_id, pipeline, example, packages)
+                store()
             except (MlflowException, requests.exceptions.RequestException) as error:
                 if not self._is_away(error):
                     raise
                 why = server.away(error)
         if why:
             self._notify(
-                f"the fitted model is not stored, for {server.address(self._uri)} does not answer "
+                f"{what} not stored, for {server.address(self._uri)} does not answer "
                 f"({why}); the same command stores it when it does"
             )
         return not why

@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from popsearch import config, sqlite
 from popsearch.space import Params
 from popsearch.tracking.client import connect
 from popsearch.tracking.runs import BATCH
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 PAGE = 1000
 """Runs that are asked for at once."""
@@ -150,7 +153,12 @@ class StoredRuns:
             f"tags.`popsearch.study` = {quote}{study}{quote} and tags.`popsearch.kind` = '{kind}'"
         )
         if experiments:
-            yield from _all(lambda **page: self._client.search_runs(experiments, query, **page))
+            yield from search(self._client, experiments, query)
+
+
+def search(client: "MlflowClient", experiments: list[str], query: str) -> Iterator[Any]:
+    """Give all runs of these experiments for which a query holds."""
+    yield from _all(lambda **page: client.search_runs(experiments, query, **page))
 
 
 def _all(request: Callable[..., Any]) -> Iterator[Any]:

@@ -8,7 +8,9 @@ from popsearch.outcome import Outcome, State
 from popsearch.space import Params
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 Given = Literal["given back", "failed"]
@@ -109,6 +111,9 @@ class Tracker:
         """
         return True
 
+    def describe(self, tags: Mapping[str, str]) -> None:
+        """Write tags on the study's run."""
+
     def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Write what is known at the end on the study's run, and close it."""
 
@@ -121,5 +126,14 @@ class Tracker:
         Returns
         -------
         Whether it was stored: not where a server is away, for a model cannot wait.
+        """
+        return True
+
+    def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
+        """Store the residuals on the test rows, (n_rows,), of the trial with this number.
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
         """
         return True

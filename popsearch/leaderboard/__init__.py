@@ -1,0 +1,1 @@
+"""All studies on the same data, features and split, best first: python -m popsearch leaderboard."""
