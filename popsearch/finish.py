@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from popsearch import intervals, openings, sqlite
 from popsearch.errors import RefitError
@@ -112,7 +113,8 @@ def finish(
             refit_s = refit_s or time.monotonic() - began  # of the first one
     tracker.describe(openings.tags(openings.note(study, numbers)))
     X, y = plan.open_test()
-    predictions, predict_s = [], 0.0
+    predictions: list[NDArray[np.float64]] = []
+    predict_s = 0.0
     for trial, pipeline in fitted:
         with _told(trial, best, complain), np.errstate(all="ignore"):
             n_timed = 1 if predictions else N_TIMED  # the winner is the first
