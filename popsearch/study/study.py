@@ -86,6 +86,7 @@ class Study:
         self._grid = (
             samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
         )
+        self._n_random = samplers.n_random(cfg.sampler)
         self._running: dict[int, optuna.Trial] = {}
         self._n_told = 0
         if not joins:
@@ -141,6 +142,19 @@ class Study:
             if is_last_try:
                 break
         return asked
+
+    def n_unguided(self, n_workers: int) -> float:
+        """Give how many trials can be asked for before it matters what earlier ones came to.
+
+        Parameters
+        ----------
+        n_workers
+            As many processes do so: each can have its share.
+        """
+        record = self._record()
+        n_queued = len(record.unfinished({TrialState.WAITING}))
+        n_known = len(record.scored) + len(record.unfinished({TrialState.RUNNING}))
+        return max(n_queued, self._n_random - n_known) / n_workers
 
     def _ask(self, shared: Params) -> Asked:
         with samplers.fixed(self._study, shared):
