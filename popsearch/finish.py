@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch import intervals, openings, sqlite
+from popsearch import card, intervals, openings, sqlite
 from popsearch.errors import RefitError
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models.training import mse
@@ -151,7 +151,8 @@ def finish(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
         packages = requirements(plan.machine.packages)
-        address = tracker.log_model(winner, plan.intake, plan.example, packages)
+        told = card.of_winner(plan, study, scores)
+        address = tracker.log_model(winner, plan.intake, plan.example, packages, told)
     stored = address is not None and tracker.log_test_residuals(best.number, kept)
     # What could not be stored is by the same command: it fits the winner once more.
     study.note("test", asdict(scores := replace(scores, stored=stored, model=address)))

@@ -56,6 +56,13 @@ class Plan:
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    @cached_property
+    def test_digest(self) -> str:
+        """Hash of data and test rows: models with the same were tested on the same rows."""
+        rows = hashlib.sha256(self.table.fingerprint.encode())
+        rows.update(self.split.test.astype("int64").tobytes())
+        return rows.hexdigest()
+
     @property
     def n_objectives(self) -> int:
         """How many scores a trial is to make small."""

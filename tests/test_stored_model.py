@@ -1,4 +1,4 @@
-"""The stored model of every family: no pickle, loads without popsearch, takes the user's own rows."""
+"""The stored model of every family: no pickle, no popsearch needed, takes the user's own rows."""
 
 import json
 import warnings
@@ -109,7 +109,9 @@ def artists(n_rows: int) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory, cache_folder: None) -> Iterator[dict[str, Stored]]:
+def stored(
+    tmp_path_factory: pytest.TempPathFactory, cache_folder: None
+) -> Iterator[dict[str, Stored]]:
     """Every family fitted on shops, three of them as a blend, and one fitted on tracks."""
     folder = tmp_path_factory.mktemp("stored")
     found: dict[str, Stored] = {}
@@ -120,9 +122,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, cache_folder: None) -> Iter
         uri = f"sqlite:///{folder}/mlflow.db"
         client = model_client(uri)
         run_id = client.create_run(client.create_experiment("shops")).info.run_id
-        plans = {
-            family: plan_of(*SHOPS, f"model={family}", *own(family)) for family in FAMILIES
-        }
+        plans = {family: plan_of(*SHOPS, f"model={family}", *own(family)) for family in FAMILIES}
         plans["tracks"] = plan_of(
             "model=hist_gbr", "data=tracks", "data.path=tracks.csv", "features=catalogue"
         )

@@ -1,7 +1,7 @@
 """From rows as they come to the columns that a model sees.
 
-A stored model takes this file along: rows that come over HTTP, from a file or from a program are read
-by the same code as the table that it was trained on.
+A stored model takes this file along: rows that come over HTTP, from a file or from a program are
+read by the same code as the table that it was trained on.
 """
 
 from collections.abc import Mapping, Sequence

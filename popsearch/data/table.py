@@ -163,7 +163,9 @@ def first_rows(table: pa.Table) -> dict[str, list[Any]]:
     found = {}
     for name, cells in zip(table.column_names, table.slice(0, N_FIRST).columns, strict=True):
         if not (pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type)):
-            plain = cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+            plain = (
+                cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+            )
             cells = plain if pa.types.is_boolean(cells.type) else plain.cast(pa.large_string())
         values = cells.to_pylist()
         found[name] = [None if value != value else value for value in values]  # NaN

@@ -1,7 +1,7 @@
 """The part of popsearch's own code that a stored model takes along, as a package of its own.
 
-Its name holds a hash of its content. So a model never meets other code than that it was stored with:
-not where popsearch is installed, nor beside a model of another version in the same process.
+Its name holds a hash of its content. So a model never meets other code than that it was stored
+with: not where popsearch is installed, nor beside a model of another version in one process.
 """
 
 import hashlib

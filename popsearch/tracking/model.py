@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from popsearch.data.intake import Intake
 
+CARD = "model_card.md"
 FILES = {"lightgbm": "model.txt", "xgboost": "model.ubj", "catboost": "model.cbm"}
 """The files of boosters, each in its library's own format, by the library."""
 
@@ -33,6 +34,7 @@ def log(
     intake: "Intake",
     example: "pd.DataFrame",
     packages: Sequence[str],
+    card: str,
 ) -> str:
     """Store a fitted pipeline, or a blend of several, as a model of a run, and give its address.
 
@@ -48,6 +50,8 @@ def log(
         Some rows with the user's own columns.
     packages
         What the model needs to be loaded.
+    card
+        Stored beside it, for people.
     """
     import mlflow
 
@@ -71,6 +75,8 @@ def log(
             input_example=example,
             pip_requirements=[*packages],
         )
+        (Path(folder) / CARD).write_text(card, encoding="utf-8")
+        mlflow.MlflowClient(uri).log_model_artifact(stored.model_id, str(Path(folder) / CARD))
     address: str = stored.model_uri
     return address
 
@@ -118,8 +124,9 @@ def _signature(intake: "Intake") -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
-    columns = [
-        ColSpec(AnyType(), name, required=name not in intake.optional) for name in intake.needs
+    anything: Any = AnyType
+    columns: list[Any] = [
+        ColSpec(anything(), name, required=name not in intake.optional) for name in intake.needs
     ]
     return ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype(np.float64), (-1,))]))
 
@@ -157,7 +164,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_traces() -> Iterator[None]:
-    """Undo what is left when MLflow tries a new model: its code on the path, compiled code in it."""
+    """Undo what MLflow leaves when it tries a new model: code on the path, compiled code in it."""
     path, writes = sys.path, sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     try:

@@ -268,13 +268,14 @@ class MlflowTracker(Tracker):
         intake: "Intake",
         example: "pd.DataFrame",
         packages: Sequence[str],
+        card: str,
         name: str = "model",
     ) -> str | None:
         address: list[str] = []
 
         def store() -> None:
             of = (self._uri, self._ticket.run_id, name)
-            address.append(model.log(*of, fitted, intake, example, packages))
+            address.append(model.log(*of, fitted, intake, example, packages, card))
 
         return address[0] if self._store_now("the fitted model is", store) else None
 

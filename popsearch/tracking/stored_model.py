@@ -1,7 +1,7 @@
 """Predicts with a stored model. MLflow copies this file into the model, as its code.
 
-So it must not need popsearch, only what the model's requirements name: what it needs of popsearch's own
-code lies in the model's files, as a package under a name of its own.
+So it must not need popsearch, only what the model's requirements name: what it needs of
+popsearch's own code lies in the model's files, as a package under a name of its own.
 """
 
 import importlib

@@ -127,6 +127,7 @@ class Tracker:
         intake: "Intake",
         example: "pd.DataFrame",
         packages: Sequence[str],
+        card: str,
         name: str = "model",
     ) -> str | None:
         """Store a fitted pipeline or a blend as a model of the study's run, without pickle.
@@ -137,6 +138,8 @@ class Tracker:
             Some rows with the user's own columns.
         packages
             What the model needs to be loaded.
+        card
+            What is told of it, as Markdown.
 
         Returns
         -------
