@@ -1,4 +1,4 @@
-"""What can be typed in place of a search: python -m popsearch cache, check, leaderboard or sync."""
+"""What can be typed in place of a search: python -m popsearch cache, check, predict, ...."""
 
 import time
 from collections.abc import Callable
@@ -76,6 +76,24 @@ def leaderboard(words: list[str]) -> None:
     typed.leaderboard(words, console)
 
 
+def predict(words: list[str]) -> None:
+    """Predict the rows of a file with a stored model, and write the predictions to another file.
+
+    Parameters
+    ----------
+    words
+        ``model=``, ``input=``, ``output=``, ``keep=``, ``data=`` and settings of tracking.
+
+    Raises
+    ------
+    PopsearchError
+        With all that is wrong; nothing was written.
+    """
+    from popsearch.predict import typed
+
+    typed.predict(words, _console())
+
+
 def sync(words: list[str]) -> None:
     """Send what tracking servers have yet to hear of.
 
@@ -105,6 +123,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
     "check": check,
     "leaderboard": leaderboard,
+    "predict": predict,
     "sync": sync,
 }
 """What runs for a first word without an equals sign, by that word."""
