@@ -28,6 +28,24 @@ def cache(words: list[str]) -> None:
     _clear() if words else _list()
 
 
+def champion(words: list[str]) -> None:
+    """List the champions of all data sets, or make a study's model the champion of its data.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study, or more than one is named.
+    StorageError
+        If a database does not answer.
+    """
+    from popsearch import champions
+
+    console = _console()
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    champions.typed(words, console)
+
+
 def check(words: list[str]) -> None:
     """Compare every trial with its run, and show where they do not tell the same.
 
@@ -121,6 +139,7 @@ def sync(words: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
+    "champion": champion,
     "check": check,
     "leaderboard": leaderboard,
     "predict": predict,

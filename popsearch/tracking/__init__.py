@@ -11,7 +11,7 @@ from popsearch.tracking import server, stored
 from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
-from popsearch.tracking.registry import Registry, Version
+from popsearch.tracking.registry import Registry, Version, champions
 from popsearch.tracking.served import LoadedModel, StoredModels
 from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
@@ -29,6 +29,7 @@ __all__ = [
     "Ticket",
     "Tracker",
     "Version",
+    "champions",
     "faults",
     "join_tracker",
     "open_tracker",

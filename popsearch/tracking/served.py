@@ -10,7 +10,7 @@ from popsearch.errors import ConfigError, DataError, did_you_mean
 from popsearch.faults import hide_secrets
 from popsearch.tracking import model, server
 from popsearch.tracking.client import connect
-from popsearch.tracking.registry import ALIAS, PREFIX
+from popsearch.tracking.registry import ALIAS, PREFIX, champions
 from popsearch.tracking.stored import every, search
 
 if TYPE_CHECKING:
@@ -133,12 +133,7 @@ class StoredModels:
             ) from None
 
     def _champion(self, data: str | None) -> Address:
-        query = f"name LIKE '{PREFIX}%'"
-        found = {
-            each.name.removeprefix(PREFIX): each.aliases[ALIAS]
-            for each in every(lambda **page: self._client.search_registered_models(query, **page))
-            if ALIAS in each.aliases
-        }
+        found = champions(self._uri)
         if not found:
             raise ConfigError(
                 f"model={ALIAS}: there is no champion yet in {self._where}; search first, or name "
@@ -152,7 +147,7 @@ class StoredModels:
         if chosen not in found:
             raise ConfigError(f"data={data}: has no champion{did_you_mean(chosen, found)}")
         name = f"{PREFIX}{chosen}"
-        return Address(f"models:/{name}@{ALIAS}", f"{name} version {found[chosen]}")
+        return Address(f"models:/{name}@{ALIAS}", f"{name} version {found[chosen].number}")
 
     def _of_study(self, name: str, registered: Sequence[str]) -> Address:
         experiments = [each.experiment_id for each in every(self._client.search_experiments)]
