@@ -228,11 +228,11 @@ def typed(*argv: str) -> int:
 
 def test_every_study_ends_with_it(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Told, in result.json, listed, and chosen by hand by the name of a study."""
-    few = ("data.rows=800", "n_trials=2")
+    few = ("data.rows=800", "n_trials=1")
     assert typed("model=linear", *few) == 0
     out = capsys.readouterr().out
     assert "champion of popsearch-demo: version 1 (linear, test MSE " in out
-    assert typed("model=decision_tree", "model.known_good=[{max_depth: 1}]", *few) == 0
+    assert typed("model=decision_tree", "model.known_good=[{max_depth: 2}]", *few) == 0
     assert "stays version 1 (linear, test MSE " in capsys.readouterr().out
     results = [json.loads(file.read_text()) for file in sorted(workdir.rglob("result.json"))]
     assert [result["champion"].count("version 1") for result in results] == [1, 1]
@@ -249,7 +249,7 @@ def test_every_study_ends_with_it(workdir: Path, capsys: pytest.CaptureFixture[s
     for said in ("# decision_tree for popularity of demo", "800 synthetic tracks, seed 777",
                  "392 training, 168 validation, 240 test rows, split=holdout, seed 777",
                  "| mean predictor (test) | ", "| floor: no model can beat it (test) | ",
-                 "2 complete, 0 pruned, 0 failed trials", "## Warnings", "| duration_sec | no |",
+                 "1 complete, 0 pruned, 0 failed trials", "## Warnings", "| duration_sec | no |",
                  "models:/popsearch-demo@champion", "mlflow models serve",
                  "python -m popsearch model=decision_tree"):  # fmt: skip
         assert said in description
