@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from popsearch import __main__, command
 from popsearch.config import Config
 from popsearch.data.files import arrowfile, csvfile
 from popsearch.plan import prepare
+from popsearch.tracking import LoadedModel
 from servers import free_port
 from shops import SHOPS, shops
 
@@ -79,14 +81,14 @@ def place(searched: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     return searched
 
 
-def frame() -> pd.DataFrame:
-    """Give the table's rows, as pandas reads them from its file."""
-    return pd.read_csv("shops.csv", dtype={"zip": str})
+def read(file: str = "shops.csv") -> pd.DataFrame:
+    """Give the rows of a CSV, the table's own without another name."""
+    return pd.read_csv(file, dtype={"zip": str})
 
 
 def write(name: str) -> None:
     """Write the table as another kind of file, without the target."""
-    rows = frame().drop(columns="sales")
+    rows = read().drop(columns="sales")
     text = rows.to_csv(index=False).encode()
     match name.partition(".")[2]:
         case "csv":
@@ -107,31 +109,45 @@ def write(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["in.csv", "in.csv.gz", "in.zip", "in.parquet", "in.feather", "in.arrow"]
+    ("name", "output"),
+    [
+        ("in.csv", "out.csv"),
+        ("in.csv.gz", "out.parquet"),
+        ("in.zip", "out.csv"),
+        ("in.parquet", "out.parquet"),
+        ("in.feather", "out.csv"),
+        ("in.arrow", "out.parquet"),
+    ],
 )
 def test_a_file_of_every_kind_is_predicted_in_parts(
-    name: str, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    output: str,
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Many parts give what the pipeline gives for all rows at once, in their order."""
     write(name)
     monkeypatch.setattr(csvfile, "_LARGE_BLOCK", 4096)
     monkeypatch.setattr(arrowfile, "BATCH", 64)
     parts: list[int] = []
-    real = pa.table
-    monkeypatch.setattr("popsearch.predict.rows.pa.table", lambda c: parts.append(1) or real(c))
-    for output in ("out.csv", "out.parquet"):
-        parts.clear()
-        assert typed("predict", "model=champion", f"input={name}", f"output={output}",
-                     "keep=[code, zip]") == 0  # fmt: skip
-        assert len(parts) > 5
-        read = pd.read_csv if output == "out.csv" else pd.read_parquet
-        found = read(output, **({"dtype": {"zip": str}} if output == "out.csv" else {}))
-        assert list(found) == ["code", "zip", "prediction"]
-        np.testing.assert_allclose(found["prediction"], place.expected, rtol=1e-12)
-        assert list(found["code"]) == list(frame()["code"])
-        assert list(found["zip"]) == list(frame()["zip"])
+    real = LoadedModel.predict
+
+    def counted(self: LoadedModel, rows: pd.DataFrame) -> Any:
+        parts.append(len(rows))
+        return real(self, rows)
+
+    monkeypatch.setattr(LoadedModel, "predict", counted)
+    assert typed("predict", f"input={name}", f"output={output}", "keep=[code, zip]") == 0
+    assert len(parts) > 5
+    assert sum(parts) == N_ROWS
+    found = pd.read_parquet(output) if output == "out.parquet" else read(output)
+    assert list(found) == ["code", "zip", "prediction"]
+    np.testing.assert_allclose(found["prediction"], place.expected, rtol=1e-12)
+    assert list(found["code"]) == list(read()["code"])
+    assert list(found["zip"]) == list(read()["zip"])
     told = capsys.readouterr().out
-    assert "wrote out.parquet: 400 predictions of popsearch-shops version 1 in " in told
+    assert f"wrote {output}: 400 predictions of popsearch-shops version 1 in " in told
 
 
 @pytest.mark.parametrize("word", ["STUDY", "popsearch-shops/1", "popsearch-shops@champion",
@@ -148,7 +164,7 @@ def test_a_model_has_several_names(word: str, place: Place) -> None:
 
 def test_rows_may_lack_what_had_gaps_and_have_more(place: Place) -> None:
     """A column in which cells were missing may be absent as a whole; others are not looked at."""
-    rows = frame().drop(columns=["town", "sales"]).assign(more="x")
+    rows = read().drop(columns=["town", "sales"]).assign(more="x")
     rows.to_csv("fewer.csv", index=False)
     assert typed("predict", "input=fewer.csv", "output=fewer.parquet") == 0
     rows.assign(town=None).to_csv("empty.csv", index=False)
@@ -156,35 +172,50 @@ def test_rows_may_lack_what_had_gaps_and_have_more(place: Place) -> None:
     assert pd.read_parquet("fewer.parquet").equals(pd.read_parquet("empty.parquet"))
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        ([], ["input is required; give input=ROWS.csv",
-              "output is required; give output=predictions.parquet"]),
-        (["input=in.cvs", "output=out.xlsx", "keep=[prediction]", "modle=x"],
-         ["modle=x: must be one of model=", "keep: prediction is what", "input=in.cvs: there is no such",
-          "output=out.xlsx: must end in .csv or .parquet"]),
-        (["input=in.csv", "output=no/where.csv"], ["output=no/where.csv: must be a file in a folder"]),
-        (["input=in.csv", "output=in.csv"], ["output=in.csv: must be another file than the input"]),
-        (["input=in.csv", "output=out2.csv", "model=shops-hist_gbt"],
-         ["model=shops-hist_gbt: must be champion, a registered NAME/VERSION, a study or"]),
-        (["input=in.csv", "output=out2.csv", "data=shop"], ["data=shop: has no champion; did you mean shops?"]),
-        (["input=in.csv", "output=out2.csv", "model=popsearch-shops"],
-         ["model=popsearch-shops: add a version or an alias, as in popsearch-shops@champion"]),
-        (["input=in.csv", "output=out2.csv", "model=popsearch-shops/7"],
-         ["model=popsearch-shops/7: cannot be loaded from sqlite:///mlflow.db: "]),
-        (["input=in.csv", "output=out2.csv", "tracking.uri=sqlite:///none.db"],
-         ["tracking.uri=sqlite:///none.db: must be a database of runs, but there is none yet"]),
-        (["input=lacks.csv", "output=out2.csv"], ["input=lacks.csv: column zip is missing"]),
-        (["input=wrong.csv", "output=out2.csv"],
-         ["input=wrong.csv: size must be a finite number or empty in every row, but row 300 has 'big'"]),
-        (["input=short.csv", "output=out2.csv"], ["input=short.csv: must have a header line and rows"]),
-        (["input=ragged.csv", "output=out2.csv"], ["input=ragged.csv: every row must have 8 fields"]),
-        (["input=in.csv", "output=out2.csv", "keep=[sales]"], ["input=in.csv: column sales is missing"]),
-    ],
-)  # fmt: skip
+MISTAKES: list[tuple[str, list[str]]] = [
+    ("", ["input is required; give input=ROWS.csv", "output is required; give output=predictions"]),
+    (
+        "input=in.cvs output=out.xlsx keep=[prediction] modle=x",
+        [
+            "modle=x: must be one of model=",
+            "keep: prediction is what",
+            "input=in.cvs: there is no such file",
+            "output=out.xlsx: must end in .csv or .parquet",
+        ],
+    ),
+    ("input=in.csv output=no/o.csv", ["output=no/o.csv: must be a file in a folder that is there"]),
+    ("input=in.csv output=in.csv", ["output=in.csv: must be another file than the input"]),
+    (
+        "input=in.csv output=o.csv model=shops-hist_gbt",
+        ["model=shops-hist_gbt: must be champion, a registered NAME/VERSION, a study or"],
+    ),
+    ("input=in.csv output=o.csv data=shop", ["data=shop: has no champion; did you mean shops?"]),
+    (
+        "input=in.csv output=o.csv model=popsearch-shops",
+        ["model=popsearch-shops: add a version or an alias, as in popsearch-shops@champion"],
+    ),
+    (
+        "input=in.csv output=o.csv model=popsearch-shops/7",
+        ["model=popsearch-shops/7: cannot be loaded from sqlite:///mlflow.db: "],
+    ),
+    (
+        "input=in.csv output=o.csv tracking.uri=sqlite:///none.db",
+        ["tracking.uri=sqlite:///none.db: must be a database of runs, but there is none yet"],
+    ),
+    ("input=lacks.csv output=o.csv", ["input=lacks.csv: column zip is missing"]),
+    (
+        "input=wrong.csv output=o.csv",
+        ["input=wrong.csv: size must be a finite number or empty in every row, but row 300 has 'b"],
+    ),
+    ("input=short.csv output=o.csv", ["input=short.csv: must have a header line and rows"]),
+    ("input=ragged.csv output=o.csv", ["input=ragged.csv: every row must have 8 fields"]),
+    ("input=in.csv output=o.csv keep=[sales]", ["input=in.csv: column sales is missing"]),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), MISTAKES)
 def test_a_mistake_is_told_and_writes_nothing(
-    argv: list[str],
+    words: str,
     expected: list[str],
     place: Place,
     monkeypatch: pytest.MonkeyPatch,
@@ -192,7 +223,7 @@ def test_a_mistake_is_told_and_writes_nothing(
 ) -> None:
     """All faults at once, exit code 2; a bad cell with its row, however many parts came before."""
     write("in.csv")
-    rows = frame().drop(columns="sales")
+    rows = read().drop(columns="sales")
     rows.drop(columns="zip").to_csv("lacks.csv", index=False)
     rows["size"] = rows["size"].astype(object)
     rows.loc[299, "size"] = "big"
@@ -202,7 +233,7 @@ def test_a_mistake_is_told_and_writes_nothing(
     monkeypatch.setattr(csvfile, "_LARGE_BLOCK", 4096)
     before = sorted(path.name for path in place.folder.iterdir())
     capsys.readouterr()
-    assert typed("predict", *argv) == 2
+    assert typed("predict", *words.split()) == 2
     told = capsys.readouterr().err.splitlines()
     assert len(told) == len(expected)
     for line, said in zip(told, expected, strict=True):
@@ -210,8 +241,9 @@ def test_a_mistake_is_told_and_writes_nothing(
     assert sorted(path.name for path in place.folder.iterdir()) == before
 
 
-def test_where_there_is_no_champion_it_says_so(place: Place, tmp_path: Path, monkeypatch: Any,
-                                               capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_where_there_is_no_champion_it_says_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One line, and what to do; several champions are told apart by data=."""
     from popsearch.tracking import served
 
@@ -236,9 +268,7 @@ def test_the_module_is_the_same_command(place: Place) -> None:
         [sys.executable, "-m", "popsearch.predict", "input=in.csv", "output=module.parquet"],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    assert done.stdout.startswith(
-        "wrote module.parquet: 400 predictions of popsearch-shops version 1"
-    )
+    assert done.stdout.startswith("wrote module.parquet: 400 predictions of popsearch-shops")
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
     np.testing.assert_allclose(
@@ -271,8 +301,6 @@ def address(searched: Place) -> Iterator[str]:
             raise AssertionError((searched.folder / "serve.log").read_text())
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
-        import os
-
         os.killpg(served.pid, signal.SIGTERM)
         served.wait(timeout=30)
 
@@ -317,13 +345,8 @@ def test_over_http_a_mistake_is_a_bad_request(address: str) -> None:
 def test_a_model_of_tracks_predicts_the_kaggle_file(workdir: Path) -> None:
     """Its own columns, straight from the file: dates as text, several artists to a cell."""
     pd.read_csv(SHARED, nrows=1500).to_csv("tracks.csv", index=False)
-    search = (
-        "data=tracks",
-        "data.path=tracks.csv",
-        "features=catalogue",
-        "model=ridge",
-        "n_trials=1",
-    )
+    source = ("data=tracks", "data.path=tracks.csv", "features=catalogue")
+    search = (*source, "model=ridge", "n_trials=1")
     assert typed(*search) == 0
     assert typed("predict", "input=tracks.csv", "output=out.parquet", "keep=[id,name]") == 0
     (job,) = command.jobs(search)
