@@ -1,4 +1,4 @@
-"""What can be typed in place of a search: python -m popsearch cache, check, leaderboard or sync."""
+"""What can be typed in place of a search: python -m popsearch cache, check, predict, ...."""
 
 import time
 from collections.abc import Callable
@@ -26,6 +26,24 @@ def cache(words: list[str]) -> None:
             f"but got {' '.join(words)!r}; choose from: cache, cache clear"
         )
     _clear() if words else _list()
+
+
+def champion(words: list[str]) -> None:
+    """List the champions of all data sets, or make a study's model the champion of its data.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study, or more than one is named.
+    StorageError
+        If a database does not answer.
+    """
+    from popsearch import champions
+
+    console = _console()
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    champions.typed(words, console)
 
 
 def check(words: list[str]) -> None:
@@ -76,6 +94,24 @@ def leaderboard(words: list[str]) -> None:
     typed.leaderboard(words, console)
 
 
+def predict(words: list[str]) -> None:
+    """Predict the rows of a file with a stored model, and write the predictions to another file.
+
+    Parameters
+    ----------
+    words
+        ``model=``, ``input=``, ``output=``, ``keep=``, ``data=`` and settings of tracking.
+
+    Raises
+    ------
+    PopsearchError
+        With all that is wrong; nothing was written.
+    """
+    from popsearch.predict import typed
+
+    typed.predict(words, _console())
+
+
 def sync(words: list[str]) -> None:
     """Send what tracking servers have yet to hear of.
 
@@ -103,8 +139,10 @@ def sync(words: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
+    "champion": champion,
     "check": check,
     "leaderboard": leaderboard,
+    "predict": predict,
     "sync": sync,
 }
 """What runs for a first word without an equals sign, by that word."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import advice, agreement, database, openings, provenance, sqlite, threads
+from popsearch import advice, agreement, champion, database, openings, provenance, sqlite, threads
 from popsearch.config import Config, NoTracking, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
@@ -59,6 +59,7 @@ class Result:
     ensemble_mae: float | None
     compile_s: float
     mlflow_run_id: str | None
+    champion: str
     duration_s: float
     warnings: list[str]
     failures: list[str]
@@ -97,8 +98,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
             opened.callback(study.close)
-            if study.note("about") != (about := provenance.about(plan)):
-                study.note("about", about)
+            for key, fact in (("about", provenance.about(plan)), ("command", command)):
+                if study.note(key) != fact:
+                    study.note(key, fact)
             tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
@@ -120,7 +122,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 stopped_by = local.search(plan, *how, wanted, stopping, residuals)
             else:
                 stopped_by = processes.search(order, *how, stopping)
-        scores = None
+        scores, crowned = None, ""
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
@@ -130,6 +132,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                     with interrupts.allowed():  # it may take as long as another's refit
                         turn.enter_context(tested)
                     scores = finish(plan, study, tracker, interrupts, terminal.complain)
+                    crowned = champion.after_study(plan, study, scores)
             except Interrupted as stop:
                 stopped_by = stop.reason
             except RefitError as error:
@@ -147,6 +150,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             _advice(plan, study, residuals),
             run_id,
             duration_s,
+            crowned,
         )
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
@@ -188,6 +192,7 @@ def _result(
     advised: list[str],
     run_id: str,
     duration_s: float,
+    crowned: str,
 ) -> Result:
     best = study.best()
     scores = best.scores if best else {}
@@ -223,6 +228,7 @@ def _result(
         ensemble_mae=test.ensemble_mae if test else None,
         compile_s=round(plan.compile_s, 3),
         mlflow_run_id=run_id or None,
+        champion=crowned,
         duration_s=round(duration_s, 3),
         warnings=plan.warnings,
         failures=failures,

@@ -66,6 +66,8 @@ Commands
   check repair         make the runs agree with their studies
   leaderboard          all studies on the same rows, best first; leaderboard DATA those only
   leaderboard format=csv output=FILE    or json, markdown
+  champion             the best model of each data set; champion STUDY to choose one
+  predict input=ROWS.csv output=FILE.parquet    with the champion; or model=STUDY
 """
 
 

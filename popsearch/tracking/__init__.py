@@ -11,18 +11,25 @@ from popsearch.tracking import server, stored
 from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
+from popsearch.tracking.registry import Registry, Version, champions
+from popsearch.tracking.served import LoadedModel, StoredModels
 from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 __all__ = [
     "BoardPage",
     "Given",
+    "LoadedModel",
+    "Registry",
     "StoredBoards",
+    "StoredModels",
     "StoredRun",
     "StoredRuns",
     "StudyRecord",
     "Ticket",
     "Tracker",
+    "Version",
+    "champions",
     "faults",
     "join_tracker",
     "open_tracker",
