@@ -1,0 +1,58 @@
+"""What all pictures are drawn on: sizes, colours, and texts that may hold anything."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BEST, SECOND, OTHERS = "#1f5fa8", "#d9730d", "#9aa0a6"
+"""Colours: of the best trial, of what stands beside it, of all others."""
+
+LONGEST = 24
+
+
+def figure(width: float = 8.0, height: float = 4.6) -> "Figure":
+    """Give a figure of so many inches that belongs to no window."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def png(figure: "Figure") -> bytes:
+    """Give a figure as a PNG file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def plain(value: object, longest: int = LONGEST) -> str:
+    """Give a text that fits beside an axis and is not taken for a formula."""
+    if isinstance(value, float):
+        value = f"{value:.3g}"
+    text = " ".join(str(value).split())
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return text.replace("$", r"\$")
+
+
+def tidy(axes: "Axes") -> None:
+    """Leave out of a picture what tells nothing."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+
+
+def reach(values: Sequence[float], share: float = 0.9) -> tuple[float, float]:
+    """Give the bounds of an axis for errors: from the least to beyond most of them.
+
+    One error may be a thousand times the others, and would press these onto one line.
+    """
+    known = np.asarray([value for value in values if np.isfinite(value)])
+    low, most, high = float(known.min()), float(np.quantile(known, share)), float(known.max())
+    top = min(high, low + 1.6 * (most - low)) if most > low else high
+    pad = 0.06 * (top - low) or 0.05 * abs(top) or 1.0
+    return low - pad, top + pad
