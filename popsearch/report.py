@@ -95,7 +95,10 @@ def duration(seconds: float) -> str:
 def pairs(result: "Result") -> list[tuple[str, str]]:
     """Give the rows of the table as plain text: what it is, and its value."""
     labels, values = (
-        [cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain for cell in cells]
+        [
+            cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+            for cell in cells
+        ]
         for cells in (column.cells for column in _table(result).columns)
     )
     return [*zip(labels, values, strict=True)]

@@ -132,7 +132,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 with terminal.finishing(), contextlib.ExitStack() as turn:
                     with interrupts.allowed():  # it may take as long as another's refit
                         turn.enter_context(tested)
-                    scores = finish(plan, study, tracker, interrupts, terminal.complain, album.opened)
+                    scores = finish(
+                        plan, study, tracker, interrupts, terminal.complain, album.opened
+                    )
             except Interrupted as stop:
                 stopped_by = stop.reason
             except RefitError as error:

@@ -105,18 +105,23 @@ class Album:
         known, digest = self.study.note("report") or {}, _digest(result)
         if known.get("digest") == digest and Path(known["file"]).is_file():
             return str(known["file"])
-        from popsearch.pictures import drawings, page
+        from popsearch.pictures import drawings, page, search
 
         self.interrupts.lift_time_limit()
-        curves = self._curves_of_best()
+        curves = drawings.curves_of(self.plan, self.study, *self._curves_of_best())
         of_search = self._drawn(drawings.of_search(self.plan, self.study, curves))
-        interactive = self._interactive(of_search)
+        functions = self.study.interactive()
+        if curves:
+            functions["learning_curves"] = lambda: search.interactive_curves(curves)
+        interactive = self._interactive({n: functions[n] for n in of_search if n in functions})
         of_test = self._kept(result)
         pictures = {
             name: page.picture(name, png, interactive.get(name))
             for name, png in {**of_test, **of_search}.items()
         }
-        parts = ([pictures[name] for name in page.CAPTIONS if name in p] for p in (of_test, of_search))
+        parts = (
+            [pictures[name] for name in page.CAPTIONS if name in p] for p in (of_test, of_search)
+        )
         lacking = [page.LACKING] if result.test_mse is not None and not of_test else []
         text = page.full(self.plan, result, self.command, *parts, lacking)
         _write(self.run_dir / FOLDER, {**of_test, **of_search})
@@ -165,15 +170,12 @@ class Album:
                     found[name] = paper.png(drawn)
         return found
 
-    def _interactive(self, names: Iterable[str]) -> dict[str, Any]:
-        """Give Optuna's pictures of these names."""
+    def _interactive(self, functions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         found = {}
-        functions = self.study.interactive()
-        for name in names:
-            if name in functions:
-                with self._told(name), self.interrupts.allowed(), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # that a picture is experimental
-                    found[name] = functions[name]()
+        for name, draw in functions.items():
+            with self._told(name), self.interrupts.allowed(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found[name] = draw()
         return found
 
     @contextlib.contextmanager

@@ -5,10 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Caption:
-    """Title of a picture and how it is read."""
+    """Title of a picture and how it is read.
+
+    Parameters
+    ----------
+    marks
+        What stands only in the PNG.
+    """
 
     title: str
     text: str
+    marks: str = ""
 
 
 CAPTIONS = {
@@ -36,12 +43,13 @@ CAPTIONS = {
         "How predictions change with a column",
         "The mean prediction (orange) if a column had the same value in every row, and some single "
         "rows (blue): where these are not parallel, other columns matter for the effect. It is "
-        "what the model does, not what causes what.",
+        "what the model does, not what causes what. Ticks part the "
+        "rows into tenths.",
     ),
     "learning_curves": Caption(
         "Learning curves",
-        "Error after each step of training; the best trial is bold. Validation far above training "
-        "means learning by heart, both still falling at the end that more steps would help.",
+        "Error after each step of training; the best trial is bold. A wide gap means learning by "
+        "heart; curves that still fall at their end, that more steps or more rows would help.",
     ),
     "optimization_history": Caption(
         "The search, trial by trial",
@@ -50,8 +58,9 @@ CAPTIONS = {
     ),
     "pareto_front": Caption(
         "Error against time to predict",
-        "Of the blue trials none is worse than another in both: choose among them by how quick "
-        "the predictions have to be. Numbers are those of trials.",
+        "Of the trials of the front none is worse than another in both: choose among them by how "
+        "quick the predictions have to be.",
+        "They are blue, with their numbers.",
     ),
     "param_importances": Caption(
         "Which parameters mattered",
@@ -60,12 +69,13 @@ CAPTIONS = {
     ),
     "slice": Caption(
         "Error over each parameter",
-        "Low dots are good. Where the best ones crowd at an edge, a wider range may be better. "
-        "The star is the best trial, hollow dots were stopped early.",
+        "Low dots are good. Where the best ones crowd at an edge, a wider range may be better.",
+        "The star is the best trial, hollow dots were stopped early, triangles lie above.",
     ),
     "parallel_coordinate": Caption(
         "All parameters at once",
-        "A line is a trial, from its parameters to its error on the right; dark lines are the good "
-        "ones, orange is the best. Where dark lines meet, the parameter has to be so.",
+        "A line is a trial, with its error and its parameters; dark lines are the good ones. Where "
+        "these meet, the parameter has to be so.",
+        "Orange is the best trial.",
     ),
 }

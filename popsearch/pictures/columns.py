@@ -134,7 +134,7 @@ def dependence(tested: Tested, names: list[str], known: Mapping[str, Column]) ->
         random_state=tested.seed,
         ax=shown,
         ice_lines_kw={"color": BEST, "alpha": 0.15, "linewidth": 0.7},
-        pd_line_kw={"color": SECOND, "linewidth": 2.5},
+        pd_line_kw={"color": SECOND, "linewidth": 2.5, "linestyle": "-"},
     )
     for place, (own, name) in enumerate(zip(shown, grids, strict=True)):
         if (legend := own.get_legend()) is not None:

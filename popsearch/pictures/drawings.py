@@ -1,6 +1,6 @@
 """Which pictures a study has: those that would show nothing are left out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from popsearch.pictures.search import Curve, Curves
 from popsearch.pictures.tested import Tested, predicted_vs_true, residuals
 from popsearch.plan import Plan
 from popsearch.splitting import TimeSplit
-from popsearch.study import Asked, Study
+from popsearch.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,20 +50,14 @@ def of_test(plan: Plan, tested: Tested) -> Iterator[Drawing]:
     yield "partial_dependence", dependence
 
 
-def of_search(plan: Plan, study: Study, best_curves: tuple[Curve, Curve]) -> Iterator[Drawing]:
-    """Give the pictures of the search.
-
-    Parameters
-    ----------
-    best_curves
-        Training and validation MSE of the best trial; empty where they are not known.
-    """
+def of_search(plan: Plan, study: Study, curves: Curves | None) -> Iterator[Drawing]:
+    """Give the pictures of the search."""
     trials, best = [t for t in study.scored() if "val_mse" in t.scores], study.best()
     if not trials:
         return
     space, front = plan.space.params, study.front() if plan.n_objectives > 1 else []
-    if len(plan.split.folds) == 1:
-        yield "learning_curves", lambda: _curves(plan, study, trials, best, best_curves)
+    if curves:
+        yield "learning_curves", lambda: search.learning_curves(curves)
     yield "optimization_history", lambda: search.history(trials, study.counts()["failed"])
     if front:
         yield "pareto_front", lambda: search.pareto_front(trials, front)
@@ -99,14 +93,17 @@ def most_important(found: Importance | None, table: Table) -> str | None:
     return next((name for name in names if table.columns[name].kind == "numeric"), None)
 
 
-def _curves(
-    plan: Plan,
-    study: Study,
-    trials: Sequence[Asked],
-    best: Asked | None,
-    best_curves: tuple[Curve, Curve],
-) -> "Figure | None":
-    train, val = best_curves
+def curves_of(plan: Plan, study: Study, train: Curve, val: Curve) -> Curves | None:
+    """Give the learning curves; none where a trial has one step only, or its steps are folds.
+
+    Parameters
+    ----------
+    train, val
+        Errors of the best trial; empty where they are not known.
+    """
+    trials, best = study.scored(), study.best()
+    if len(plan.split.folds) > 1:
+        return None
     places = [*sorted(val), *_places(plan)[len(val) :]]  # of CatBoost only the first are exact
     others = {t.number: dict(zip(places, study.curve(t), strict=False)) for t in trials}
     own = others.pop(best.number, {}) if best else {}
@@ -116,7 +113,7 @@ def _curves(
     last = int(best.scores["best_step"]) - 1 if best else len(places)
     at = places[last] if last < len(places) else None
     along = "training rows" if isinstance(plan.cfg.model.steps, RowSteps) else plan.resource
-    return search.learning_curves(Curves([*others.values()], train, val, at, along))
+    return Curves(others, train, val, at, along)
 
 
 def _places(plan: Plan) -> list[int]:

@@ -61,7 +61,9 @@ def picture(name: str, png: bytes, figure: Any = None) -> Picture:
 
 def single(picture: Picture) -> str:
     """Give the page of one picture."""
-    return _templates().get_template("single.html.j2").render(picture=picture, plotly=_plotly())
+    return _templates().get_template("single.html.j2").render(
+        picture=picture, plotly=_plotly(), at_once=True
+    )  # fmt: skip
 
 
 def full(
@@ -81,13 +83,14 @@ def full(
     missing
         A line for what is not there, and why.
     """
+    own = {f"best {name}" for name in plan.space.params}  # they stand in the table of the space
     interactive = any(picture.figure for picture in [*of_model, *of_search])
     return _templates().get_template("report.html.j2").render(
         title=f"{plan.cfg.model.name} on {plan.table.about}",
         rows=f"Rows: {plan.about_rows}. Target: {plan.table.target}.",
         target=plan.table.target,
         headline=headline(plan, result),
-        result=report.pairs(result),
+        result=[pair for pair in report.pairs(result) if pair[0] not in own],
         notes=_notes(result),
         columns=_columns(plan),
         space=[
@@ -99,6 +102,7 @@ def full(
         parts=[(OF_MODEL, of_model), (OF_SEARCH, of_search)],
         missing=missing,
         plotly=_plotly() if interactive else "",
+        at_once=False,
     )  # fmt: skip
 
 

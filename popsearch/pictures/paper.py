@@ -46,6 +46,28 @@ def tidy(axes: "Axes") -> None:
     axes.set_axisbelow(True)
 
 
+def legend(figure: "Figure", title: str = "") -> None:
+    """Put the legend above the picture, where it hides nothing."""
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    n_columns = 2 if sum(map(len, labels)) > 70 else max(1, len(labels))
+    shown = figure.legend(loc="outside upper left", ncols=n_columns, frameon=False, fontsize=9)
+    if title:
+        shown.set_title(title, {"size": 9})
+        shown._legend_box.align = "left"
+
+
+def log_ticks(axes: "Axes", low: float, high: float) -> None:
+    """Make the horizontal axis logarithmic, with a few plain numbers on it."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    within = (1, 2, 5) if high / low < 200 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=within, numticks=7))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(low / 1.15, high * 1.15)
+
+
 def reach(values: Sequence[float], share: float = 0.9) -> tuple[float, float]:
     """Give the bounds of an axis for errors: from the least to beyond most of them.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popsearch.family import CategoricalParam, Param
-from popsearch.pictures.paper import BEST, OTHERS, SECOND, figure, plain, reach, tidy
+from popsearch.pictures.paper import BEST, OTHERS, SECOND, figure, log_ticks, plain, reach, tidy
 from popsearch.section import Scalar
 from popsearch.study import Asked
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_COLUMNS = 3
+ABSENT = -0.12
+"""Where a line crosses the axis of a parameter that the trial does not have."""
 
 
 def importances(shares: Mapping[str, float]) -> "Figure":
@@ -50,7 +52,11 @@ def slices(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
             is_it = [trial.state == state for trial in trials]
             x = np.array(places)[is_it]
             y = np.array([t.scores["val_mse"] for t in trials])[is_it].clip(max=bounds[1])
-            style = {"mfc": "none", "mec": OTHERS} if state == "pruned" else {"mfc": BEST, "mec": "white"}
+            style = (
+                {"mfc": "none", "mec": OTHERS}
+                if state == "pruned"
+                else {"mfc": BEST, "mec": "white"}
+            )
             axes.plot(x, y, "o", ms=4.5, mew=0.6, **style)
         axes.plot(_place(space[name], best.params.get(name, math.nan)), best.scores["val_mse"], "*",
                   color=SECOND, mec="white", ms=13, zorder=4)  # fmt: skip
@@ -75,9 +81,11 @@ def parallel(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
     axes = paper.add_subplot()
     errors = np.array([trial.scores["val_mse"] for trial in trials])
     low, high = reach(errors.tolist())
-    heights = [_height(space[name], [t.params.get(name, math.nan) for t in trials]) for name in shown]
+    heights = [
+        _height(space[name], [t.params.get(name, math.nan) for t in trials]) for name in shown
+    ]
     heights.append((errors.clip(max=high) - low) / (high - low))
-    lines = np.column_stack(heights)
+    lines = np.nan_to_num(np.column_stack(heights), nan=ABSENT)
     ranks = errors.argsort().argsort() / max(1, len(errors) - 1)
     order = ranks.argsort()[::-1]  # the good ones on top
     drawn = [np.column_stack([range(len(heights)), lines[i]]) for i in order]
@@ -88,13 +96,16 @@ def parallel(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
     axes.plot(lines[best], color=SECOND, linewidth=3, marker="o", ms=5)
     for place, name in enumerate(shown):
         _rail(axes, place, space[name])
+        if np.isnan(heights[place]).any():
+            axes.annotate("none", (place, ABSENT), xytext=(4, 0), textcoords="offset points",
+                          va="center", fontsize=7.5, bbox=_PAPER)  # fmt: skip
     axes.axvline(len(shown), color="black", linewidth=1)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         axes.annotate(f"{low + share * (high - low):.4g}", (len(shown), share), xytext=(6, 0),
                       textcoords="offset points", va="center", fontsize=8)  # fmt: skip
     names = [*(plain(name, 18) for name in shown), "validation MSE"]
     axes.set_xticks(range(len(names)), names, rotation=18, ha="right", rotation_mode="anchor")
-    axes.set(xlim=(-0.35, len(shown) + 0.35), ylim=(-0.06, 1.06), yticks=[])
+    axes.set(xlim=(-0.35, len(shown) + 0.35), ylim=(-0.06 + min(0.0, lines.min()), 1.06), yticks=[])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return paper
@@ -113,7 +124,7 @@ def _rail(axes: "Axes", place: int, param: Param) -> None:
             middle = round(middle)
         ticks = [(0.0, param.low), (_shares(param, middle), middle), (1.0, param.high)]
     for height, value in dict(ticks).items():
-        text = plain(value, 12)
+        text = plain(value, 14)
         axes.annotate(text, (place, height), xytext=(4, 0), textcoords="offset points",
                       va="center", fontsize=7.5, bbox=_PAPER)  # fmt: skip
 
@@ -155,8 +166,7 @@ def _scale(axes: "Axes", param: Param) -> None:
         axes.set_xlim(-0.5, len(param.choices) - 0.5)
         return
     if param.log:
-        axes.set_xscale("log")
-        axes.set_xlim(param.low / 1.15, param.high * 1.15)
+        log_ticks(axes, param.low, param.high)
     else:
         pad = 0.05 * (param.high - param.low) or 0.5
         axes.set_xlim(param.low - pad, param.high + pad)

@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from popsearch.pictures.paper import BEST, OTHERS, SECOND, figure, plain, reach, tidy
+from popsearch.pictures.paper import (
+    BEST,
+    OTHERS,
+    SECOND,
+    figure,
+    legend,
+    log_ticks,
+    plain,
+    reach,
+    tidy,
+)
 from popsearch.study import Asked
 
 if TYPE_CHECKING:
@@ -24,7 +34,7 @@ class Curves:
     Parameters
     ----------
     others
-        The best validation MSE so far of each trial that is not the best.
+        The best validation MSE so far of each trial that is not the best, by its number.
     train, val
         Those of the best trial.
     best_at
@@ -33,7 +43,7 @@ class Curves:
         What the curves go along.
     """
 
-    others: Sequence[Curve]
+    others: Mapping[int, Curve]
     train: Curve
     val: Curve
     best_at: float | None
@@ -67,8 +77,7 @@ def history(trials: Sequence[Asked], n_failed: int = 0) -> "Figure":
     axes.set_ylim(*bounds)
     axes.set(xlabel="trial", ylabel="validation MSE")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    failed = f"{n_failed} failed" if n_failed else None
-    axes.legend(frameon=False, fontsize=9, title=failed, loc="upper right")
+    legend(paper, f"{n_failed} trials failed" if n_failed else "")
     tidy(axes)
     return paper
 
@@ -79,13 +88,16 @@ def learning_curves(curves: Curves) -> "Figure":
 
     paper = figure()
     axes = paper.add_subplot()
-    lines = [np.array(sorted(curve.items())) for curve in curves.others if len(curve) > 1]
+    lines = [np.array(sorted(curve.items())) for curve in curves.others.values() if len(curve) > 1]
     if lines:
         width, alpha = (0.9, 0.6) if len(lines) <= 100 else (0.5, 0.25)
         axes.add_collection(LineCollection(lines, colors=OTHERS, linewidths=width, alpha=alpha))
         label = f"{len(lines)} other trials (validation, best so far)"
         axes.plot([], [], color=OTHERS, linewidth=1, label=label)
-    for curve, name, colour in ((curves.train, "training", SECOND), (curves.val, "validation", BEST)):
+    for curve, name, colour in (
+        (curves.train, "training", SECOND),
+        (curves.val, "validation", BEST),
+    ):
         if curve:
             points = sorted(curve.items())
             style = {"marker": "o", "ms": 4} if len(points) <= 12 else {}
@@ -95,12 +107,44 @@ def learning_curves(curves: Curves) -> "Figure":
     if at in curves.val:
         axes.plot(at, curves.val[at], "*", ms=14, color=BEST, mec="white", zorder=4,
                   label=f"its best step: {plain(curves.resource)} = {at:g}")  # fmt: skip
-    axes.set_xlim(0, 1.02 * max(max(curve) for curve in (curves.val, *curves.others) if curve))
-    axes.set_ylim(*_reach_of(curves))
+    axes.set_xlim(
+        0, 1.02 * max(max(curve) for curve in (curves.val, *curves.others.values()) if curve)
+    )
+    axes.set_ylim(*reach_of(curves))
     axes.set(xlabel=plain(curves.resource), ylabel="MSE")
-    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    legend(paper)
     tidy(axes)
     return paper
+
+
+def interactive_curves(curves: Curves) -> Any:
+    """Give the learning curves as plotly's figure; pointing at a curve tells its trial."""
+    from plotly.graph_objects import Figure, Scatter
+
+    x: list[float | None] = []
+    y: list[float | None] = []
+    names: list[str] = []
+    for number, curve in curves.others.items():  # in one piece, with gaps: a thousand are slow
+        for at, error in [*sorted(curve.items()), (None, None)]:
+            x.append(at)
+            y.append(error)
+            names.append(f"trial {number}")
+    figure = Figure(layout={"template": "plotly_white", "margin": {"t": 40}})
+    if x:
+        figure.add_scatter(x=x, y=y, text=names, mode="lines", name="other trials, best so far",
+                           line={"color": OTHERS, "width": 0.8}, opacity=0.6)  # fmt: skip
+    for curve, name, colour in (
+        (curves.train, "training", SECOND),
+        (curves.val, "validation", BEST),
+    ):
+        if curve:
+            at, error = zip(*sorted(curve.items()), strict=True)
+            line = {"color": colour, "width": 3}
+            figure.add_trace(Scatter(x=at, y=error, name=f"best trial, {name}", line=line))
+    bounds = reach_of(curves)
+    return figure.update_layout(
+        xaxis={"title": curves.resource}, yaxis={"title": "MSE", "range": bounds}
+    )
 
 
 def pareto_front(trials: Sequence[Asked], front: Sequence[Asked]) -> "Figure":
@@ -108,7 +152,10 @@ def pareto_front(trials: Sequence[Asked], front: Sequence[Asked]) -> "Figure":
     paper = figure()
     axes = paper.add_subplot()
     rest = [t for t in trials if t.state == "complete" and t not in front]
-    for part, colour, label in ((rest, OTHERS, "other trials"), (front, BEST, "no other is better in both")):
+    for part, colour, label in (
+        (rest, OTHERS, "other trials"),
+        (front, BEST, "no other is better in both"),
+    ):
         x = [trial.scores["predict_s"] for trial in part]
         y = [trial.scores["val_mse"] for trial in part]
         axes.plot(x, y, "o", color=colour, mec="white", ms=8, label=f"{label} ({len(part)})")
@@ -117,10 +164,11 @@ def pareto_front(trials: Sequence[Asked], front: Sequence[Asked]) -> "Figure":
     for trial in list(front)[:12]:
         axes.annotate(f" {trial.number}", (trial.scores["predict_s"], trial.scores["val_mse"]),
                       xytext=(4, 5), textcoords="offset points", fontsize=8)  # fmt: skip
-    axes.set_xscale("log")
+    times = [trial.scores["predict_s"] for trial in [*rest, *front]]
+    log_ticks(axes, min(times), max(times))
     axes.set_ylim(*reach([trial.scores["val_mse"] for trial in [*rest, *front]]))
     axes.set(xlabel="seconds to predict the validation rows", ylabel="validation MSE")
-    axes.legend(frameon=False, fontsize=9)
+    legend(paper)
     tidy(axes)
     return paper
 
@@ -136,11 +184,11 @@ def _marked(axes: "Axes", x: Sequence[float], y: Sequence[float], bounds: tuple[
     axes.plot(above, [bounds[1]] * len(above), "^", clip_on=False, **put)
 
 
-def _reach_of(curves: Curves) -> tuple[float, float]:
+def reach_of(curves: Curves) -> tuple[float, float]:
     """Give bounds in which the best trial's curves end well apart, and the others are seen."""
-    end = max(max(curve) for curve in (curves.val, *curves.others) if curve)
+    end = max(max(curve) for curve in (curves.val, *curves.others.values()) if curve)
     own = [v for curve in (curves.train, curves.val) for v in curve.values()]
-    ends = [min(curve.values()) for curve in curves.others if curve]
+    ends = [min(curve.values()) for curve in curves.others.values() if curve]
     late = [v for at, v in curves.val.items() if at >= 0.1 * end]
     tops = [np.quantile(ends, 0.75)] if ends else []
     low = min([*own, *ends])

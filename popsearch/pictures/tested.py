@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch.pictures.paper import BEST, SECOND, figure, plain, tidy
+from popsearch.pictures.paper import BEST, SECOND, figure, legend, plain, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ class Tested:
 
 def predicted_vs_true(tested: Tested) -> "Figure":
     """Give predictions over true values, with the line on which all would be right."""
+    from matplotlib.ticker import AutoLocator, ScalarFormatter
     from sklearn.metrics import PredictionErrorDisplay
 
     paper = figure(6.4, 6.0)
@@ -70,7 +71,10 @@ def predicted_vs_true(tested: Tested) -> "Figure":
     target = plain(tested.target)
     axes.set(xlabel=f"predicted {target}", ylabel=f"true {target}", aspect="auto")
     _means(axes, tested.predicted, tested.y, "mean of the true values")
-    axes.legend(frameon=False, fontsize=9, loc="upper left", title=_n_shown(len(rows), len(tested.y)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(AutoLocator())
+        axis.set_major_formatter(ScalarFormatter())
+    legend(paper, _n_shown(len(rows), len(tested.y)))
     tidy(axes)
     return paper
 
@@ -94,9 +98,9 @@ def residuals(tested: Tested, by: NDArray[Any], name: str) -> "Figure":
     _means(axes, by, errors, "mean error, half of the rows between the thin lines")
     low, high = np.quantile(errors, [0.002, 0.998])
     pad = 0.12 * (high - low) or 1.0
-    axes.set_ylim(low - pad, high + 2 * pad)
+    axes.set_ylim(low - pad, high + pad)
     axes.set(xlabel=plain(name), ylabel=f"true minus predicted {plain(tested.target)}")
-    axes.legend(frameon=False, fontsize=9, loc="upper right", title=_n_shown(len(rows), len(errors)))
+    legend(paper, _n_shown(len(rows), len(errors)))
     tidy(axes)
     return paper
 
@@ -107,7 +111,9 @@ def _means(axes: "Axes", x: NDArray[Any], y: NDArray[np.float64], label: str) ->
     order = np.argsort(x[known], kind="stable")
     x, y = x[known][order], y[known][order]
     # A part ends where a value does: rows of one value are not split over two.
-    ends = np.unique(np.searchsorted(x, x[np.linspace(0, len(x) - 1, N_PARTS + 1).astype(int)[1:]], "right"))
+    ends = np.unique(
+        np.searchsorted(x, x[np.linspace(0, len(x) - 1, N_PARTS + 1).astype(int)[1:]], "right")
+    )
     parts = [(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if b - a >= MIN_ROWS]
     if not parts:
         return
@@ -124,5 +130,3 @@ def _alpha(n: int) -> float:
 
 def _n_shown(n: int, n_all: int) -> str:
     return f"{n:,} of {n_all:,} test rows" if n < n_all else f"{n_all:,} test rows"
-
-

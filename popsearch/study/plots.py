@@ -1,6 +1,7 @@
 """Optuna's own pictures of a study, interactive, and its importances of parameters."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import optuna
@@ -13,9 +14,12 @@ MIN_TRIALS = 10
 """Trials below which importances would be chance."""
 
 ERROR = "validation MSE"
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#9aa0a6"
 
 
-def figures(study: optuna.Study, trials: Sequence[FrozenTrial]) -> "dict[str, Callable[[], Figure]]":
+def figures(
+    study: optuna.Study, trials: Sequence[FrozenTrial]
+) -> "dict[str, Callable[[], Figure]]":
     """Give functions that draw, by name of the picture; those that would show nothing are left out.
 
     Parameters
@@ -28,20 +32,18 @@ def figures(study: optuna.Study, trials: Sequence[FrozenTrial]) -> "dict[str, Ca
     scored = [trial for trial in trials if _error(trial) is not None]
     if all(trial.state != TrialState.COMPLETE for trial in scored):
         return {}
-    found: dict[str, Callable[[], Figure]] = {"optimization_history": lambda: _history(trials)}
+    drawn: dict[str, Callable[[], Figure]] = {"optimization_history": lambda: _history(trials)}
     if len(study.directions) > 1:
         names = [ERROR, "seconds to predict"]
-        found["pareto_front"] = lambda: plots.plot_pareto_front(study, target_names=names)
-    if len(scored) < 2 or not any(trial.params for trial in scored):
-        return found
-    alike = _copy(trials, with_pruned=True)
-    if importances(trials):
-        found["param_importances"] = lambda: plots.plot_param_importances(alike)
-    found["parallel_coordinate"] = lambda: plots.plot_parallel_coordinate(
-        alike, target=_value, target_name=ERROR
-    )
-    found["slice"] = lambda: plots.plot_slice(alike, target=_value, target_name=ERROR)
-    return found
+        drawn["pareto_front"] = lambda: plots.plot_pareto_front(study, target_names=names)
+    if len(scored) > 1 and any(trial.params for trial in scored):
+        alike = _copy(trials, with_pruned=True)
+        own = {"target": _value, "target_name": ERROR}
+        drawn["parallel_coordinate"] = lambda: plots.plot_parallel_coordinate(alike, **own)
+        drawn["slice"] = lambda: plots.plot_slice(alike, **own)
+        if importances(trials):
+            drawn["param_importances"] = lambda: plots.plot_param_importances(alike)
+    return {name: partial(_plain, draw) for name, draw in drawn.items()}
 
 
 def importances(trials: Sequence[FrozenTrial]) -> dict[str, float]:
@@ -63,17 +65,24 @@ def _history(trials: Sequence[FrozenTrial]) -> "Figure":
     from optuna import visualization as plots
 
     figure = plots.plot_optimization_history(_copy(trials, with_pruned=False))
-    names = {"Objective Value": "complete", "Best Value": "best so far"}
-    figure.for_each_trace(lambda trace: trace.update(name=names.get(trace.name, trace.name)))
+    complete, best = figure.data
+    complete.update(name="complete", marker={"color": BLUE})
+    best.update(name="best so far", line={"color": ORANGE})
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     figure.add_scatter(
         x=[trial.number for trial in pruned],
         y=[_error(trial) for trial in pruned],
         mode="markers",
         name="pruned, when it was stopped",
-        marker={"color": "gray", "symbol": "circle-open"},
+        marker={"color": GREY, "symbol": "circle-open"},
     )
     return figure.update_layout(yaxis_title=ERROR)
+
+
+def _plain(draw: "Callable[[], Figure]") -> "Figure":
+    """Draw on white and without a title, which stands above the picture."""
+    figure = draw().update_layout(template="plotly_white", title=None, margin={"t": 40})
+    return figure.update_traces(marker={"color": BLUE}, selector={"type": "bar"})
 
 
 def _copy(trials: Sequence[FrozenTrial], with_pruned: bool) -> optuna.Study:
