@@ -105,25 +105,23 @@ class Album:
         known, digest = self.study.note("report") or {}, _digest(result)
         if known.get("digest") == digest and Path(known["file"]).is_file():
             return str(known["file"])
-        from popsearch.pictures import drawings, page, search
+        from popsearch.pictures import curves, drawings, page
 
         self.interrupts.lift_time_limit()
-        curves = drawings.curves_of(self.plan, self.study, *self._curves_of_best())
-        of_search = self._drawn(drawings.of_search(self.plan, self.study, curves))
+        learned = drawings.curves_of(self.plan, self.study, *self._curves_of_best())
+        of_search = self._drawn(drawings.of_search(self.plan, self.study, learned))
         functions = self.study.interactive()
-        if curves:
-            functions["learning_curves"] = lambda: search.interactive_curves(curves)
+        if learned:
+            functions["learning_curves"] = lambda: curves.interactive(learned)
         interactive = self._interactive({n: functions[n] for n in of_search if n in functions})
         of_test = self._kept(result)
         pictures = {
             name: page.picture(name, png, interactive.get(name))
             for name, png in {**of_test, **of_search}.items()
         }
-        parts = (
-            [pictures[name] for name in page.CAPTIONS if name in p] for p in (of_test, of_search)
-        )
         lacking = [page.LACKING] if result.test_mse is not None and not of_test else []
-        text = page.full(self.plan, result, self.command, *parts, lacking)
+        of_model, of_trials = ([pictures[n] for n in part] for part in (of_test, of_search))
+        text = page.full(self.plan, result, self.command, of_model, of_trials, lacking)
         _write(self.run_dir / FOLDER, {**of_test, **of_search})
         _write(self.run_dir, {"report": text.encode()}, "html")
         with tempfile.TemporaryDirectory() as name:

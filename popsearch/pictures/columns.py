@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from popsearch.pictures.paper import BEST, SECOND, figure, plain, tidy
 from popsearch.pictures.tested import Tested
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 N_ROWS, N_REPEATS = 2000, 5
@@ -123,7 +124,7 @@ def dependence(tested: Tested, names: list[str], known: Mapping[str, Column]) ->
     axes = paper.subplots(n_rows, min(2, len(grids)), squeeze=False)
     categories = [name for name in grids if known[name].kind == "categorical"]
     shown = [*axes.flat][: len(grids)]
-    display = PartialDependenceDisplay.from_estimator(
+    PartialDependenceDisplay.from_estimator(
         tested.winner,
         X,
         [*grids],
@@ -144,18 +145,17 @@ def dependence(tested: Tested, names: list[str], known: Mapping[str, Column]) ->
         tidy(own)
     for own in [*axes.flat][len(grids) :]:
         own.set_visible(False)
-    del display
     return paper
 
 
-def _grid(values: "object") -> NDArray[np.float64]:
-    import pandas as pd
-
-    known = pd.Series(values).dropna()
+def _grid(values: "pd.Series[Any]") -> NDArray[Any]:
+    """Give where along a column predictions are made; missing values are left out."""
+    known = values.dropna()
     if known.dtype.kind not in "fiub":
         return np.array(sorted(known.unique()), dtype=object)
-    different = np.unique(known)
+    different = np.unique(known.to_numpy())
     if len(different) <= N_GRID:
         return different
     # Evenly along the axis, where nearly all rows are.
-    return np.linspace(*np.quantile(known, [0.01, 0.99]), N_GRID)
+    low, high = np.quantile(known, [0.01, 0.99])
+    return np.linspace(float(low), float(high), N_GRID)

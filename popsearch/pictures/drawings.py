@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from popsearch.data import Table
 from popsearch.family import RowSteps
-from popsearch.pictures import columns, parameters, search
+from popsearch.pictures import columns, curves, parameters, search
 from popsearch.pictures.columns import Importance
-from popsearch.pictures.search import Curve, Curves
+from popsearch.pictures.curves import Curve, Curves
 from popsearch.pictures.tested import Tested, predicted_vs_true, residuals
 from popsearch.plan import Plan
 from popsearch.splitting import TimeSplit
@@ -50,14 +50,14 @@ def of_test(plan: Plan, tested: Tested) -> Iterator[Drawing]:
     yield "partial_dependence", dependence
 
 
-def of_search(plan: Plan, study: Study, curves: Curves | None) -> Iterator[Drawing]:
+def of_search(plan: Plan, study: Study, learned: Curves | None) -> Iterator[Drawing]:
     """Give the pictures of the search."""
     trials, best = [t for t in study.scored() if "val_mse" in t.scores], study.best()
     if not trials:
         return
     space, front = plan.space.params, study.front() if plan.n_objectives > 1 else []
-    if curves:
-        yield "learning_curves", lambda: search.learning_curves(curves)
+    if learned:
+        yield "learning_curves", lambda: curves.learning_curves(learned)
     yield "optimization_history", lambda: search.history(trials, study.counts()["failed"])
     if front:
         yield "pareto_front", lambda: search.pareto_front(trials, front)
@@ -74,7 +74,7 @@ def of_search(plan: Plan, study: Study, curves: Curves | None) -> Iterator[Drawi
 
 
 def time_column(plan: Plan) -> str | None:
-    """Give the column that tells when: of the split, a date, or a year; none where there is none."""
+    """Give the column that tells when: of the split, a date, or a year; none without one."""
     if isinstance(plan.cfg.split, TimeSplit) and plan.cfg.split.order_by in plan.table.X.columns:
         return plan.cfg.split.order_by
     columns = plan.table.columns

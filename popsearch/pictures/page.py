@@ -1,11 +1,11 @@
-"""The pages: one picture by itself, and the report with all of them. Nothing is loaded from elsewhere."""
+"""The pages: the report, and one picture by itself. Neither loads anything from elsewhere."""
 
 import base64
 import datetime
 import gzip
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,8 +25,8 @@ PACKAGES = ("popsearch", "scikit-learn", "optuna", "numpy", "pandas")
 OF_MODEL = "The best model on the test rows"
 OF_SEARCH = "The search"
 LACKING = (
-    "There are no pictures of the test rows: they are drawn only while these are open, and they were "
-    "opened without (by an older version, with report=false, or the files are gone)."
+    "There are no pictures of the test rows: they are drawn only while these are open. That was "
+    "before there were pictures, or with report=false, or their files are gone."
 )
 
 
@@ -66,13 +66,19 @@ def single(picture: Picture) -> str:
     )  # fmt: skip
 
 
+def in_order(pictures: Iterable[Picture]) -> list[Picture]:
+    """Give pictures as the report has them."""
+    places = [*CAPTIONS]
+    return sorted(pictures, key=lambda each: places.index(each.name))
+
+
 def full(
     plan: Plan,
     result: "Result",
     command: str,
-    of_model: Sequence[Picture],
-    of_search: Sequence[Picture],
-    missing: Sequence[str],
+    of_model: Iterable[Picture],
+    of_search: Iterable[Picture],
+    missing: Sequence[str] = (),
 ) -> str:
     """Give the report.
 
@@ -84,7 +90,8 @@ def full(
         A line for what is not there, and why.
     """
     own = {f"best {name}" for name in plan.space.params}  # they stand in the table of the space
-    interactive = any(picture.figure for picture in [*of_model, *of_search])
+    parts = [(OF_MODEL, in_order(of_model)), (OF_SEARCH, in_order(of_search))]
+    interactive = any(picture.figure for _, pictures in parts for picture in pictures)
     return _templates().get_template("report.html.j2").render(
         title=f"{plan.cfg.model.name} on {plan.table.about}",
         rows=f"Rows: {plan.about_rows}. Target: {plan.table.target}.",
@@ -94,12 +101,12 @@ def full(
         notes=_notes(result),
         columns=_columns(plan),
         space=[
-            (name, _range(param), _value((result.best_params or {}).get(name, "–")))
+            (name, _range(param), _value((result.best_params or {}).get(name, "")))
             for name, param in plan.space.params.items()
         ],
         command=command,
         versions=_versions(plan),
-        parts=[(OF_MODEL, of_model), (OF_SEARCH, of_search)],
+        parts=parts,
         missing=missing,
         plotly=_plotly() if interactive else "",
         at_once=False,
@@ -115,8 +122,8 @@ def headline(plan: Plan, result: "Result") -> str:
     if result.test_mse is None or result.mean_mse is None:
         return f"{text} has a validation MSE of {result.val_mse:.2f}. No test rows were opened."
     text += (
-        f" predicts {plan.table.target} of {len(plan.split.test):,} rows that it has not seen with a "
-        f"mean squared error of {result.test_mse:.2f}"
+        f" predicts {plan.table.target} of {len(plan.split.test):,} rows that it has not seen "
+        f"with a mean squared error of {result.test_mse:.2f}"
     )
     if result.test_mse_low is not None and result.test_mse_high is not None:
         text += f" (95 % interval {result.test_mse_low:.4g} to {result.test_mse_high:.4g})"
@@ -162,8 +169,10 @@ def _versions(plan: Plan) -> str:
     names = (*PACKAGES, *plan.machine.packages)
     found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in dict.fromkeys(names))
     today = datetime.datetime.now().astimezone().date().isoformat()
-    data = f"fingerprint of the data {plan.table.fingerprint[:12]}, of the study {plan.fingerprint[:12]}"
-    return f"Made on {today} with Python {platform.python_version()}, {found}; {data}."
+    prints = f"data {plan.table.fingerprint[:12]}, study {plan.fingerprint[:12]}"
+    return (
+        f"Made on {today} with Python {platform.python_version()}, {found}. Fingerprints: {prints}."
+    )
 
 
 @cache

@@ -46,14 +46,31 @@ def tidy(axes: "Axes") -> None:
     axes.set_axisbelow(True)
 
 
+def dots(
+    axes: "Axes",
+    x: Sequence[float],
+    y: Sequence[float],
+    top: float,
+    pruned: bool,
+    size: float,
+    label: str | None = None,
+) -> None:
+    """Draw trials, hollow where they were pruned; those that lie above ``top`` as triangles."""
+    colours = ("none", OTHERS) if pruned else (BEST, "white")
+    for shown, marker, name in ((True, "o", label), (False, "^", None)):
+        points = [(a, min(b, top)) for a, b in zip(x, y, strict=True) if (b <= top) is shown]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker, markersize=size, label=name,
+                      markerfacecolor=colours[0], markeredgecolor=colours[1],
+                      markeredgewidth=0.8, clip_on=False)  # fmt: skip
+
+
 def legend(figure: "Figure", title: str = "") -> None:
     """Put the legend above the picture, where it hides nothing."""
     labels = figure.axes[0].get_legend_handles_labels()[1]
     n_columns = 2 if sum(map(len, labels)) > 70 else max(1, len(labels))
-    shown = figure.legend(loc="outside upper left", ncols=n_columns, frameon=False, fontsize=9)
-    if title:
-        shown.set_title(title, {"size": 9})
-        shown._legend_box.align = "left"
+    figure.legend(loc="outside upper left", ncols=n_columns, frameon=False, fontsize=9,
+                  title=title or None, title_fontsize=9, alignment="left")  # fmt: skip
 
 
 def log_ticks(axes: "Axes", low: float, high: float) -> None:

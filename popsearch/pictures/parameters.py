@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popsearch.family import CategoricalParam, Param
-from popsearch.pictures.paper import BEST, OTHERS, SECOND, figure, log_ticks, plain, reach, tidy
+from popsearch.pictures.paper import (
+    BEST,
+    SECOND,
+    dots,
+    figure,
+    log_ticks,
+    plain,
+    reach,
+    tidy,
+)
 from popsearch.section import Scalar
 from popsearch.study import Asked
 
@@ -47,17 +56,11 @@ def slices(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
     bounds = reach([trial.scores["val_mse"] for trial in trials])
     best = min((t for t in trials if t.state == "complete"), key=_rank)
     for axes, name in zip(grid.flat, shown, strict=False):
-        places = [_place(space[name], trial.params.get(name, math.nan)) for trial in trials]
         for state in ("pruned", "complete"):
-            is_it = [trial.state == state for trial in trials]
-            x = np.array(places)[is_it]
-            y = np.array([t.scores["val_mse"] for t in trials])[is_it].clip(max=bounds[1])
-            style = (
-                {"mfc": "none", "mec": OTHERS}
-                if state == "pruned"
-                else {"mfc": BEST, "mec": "white"}
-            )
-            axes.plot(x, y, "o", ms=4.5, mew=0.6, **style)
+            part = [trial for trial in trials if trial.state == state and name in trial.params]
+            x = [_place(space[name], trial.params[name]) for trial in part]
+            y = [trial.scores["val_mse"] for trial in part]
+            dots(axes, x, y, bounds[1], state == "pruned", 4.5)
         axes.plot(_place(space[name], best.params.get(name, math.nan)), best.scores["val_mse"], "*",
                   color=SECOND, mec="white", ms=13, zorder=4)  # fmt: skip
         _scale(axes, space[name])
@@ -72,7 +75,7 @@ def slices(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
 
 
 def parallel(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
-    """Give each trial as a line over its parameters and its error; good ones dark, the best bold."""
+    """Give each trial as a line over parameters and error; good ones dark, the best bold."""
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
 
@@ -154,14 +157,14 @@ def _place(param: Param, value: Scalar) -> float:
     """Give where a value stands on the axis of its parameter; NaN where the trial has none."""
     if isinstance(param, CategoricalParam):
         return param.choices.index(value) if value in param.choices else math.nan
-    return float(value)
+    return math.nan if value is None else float(value)
 
 
 def _scale(axes: "Axes", param: Param) -> None:
     if isinstance(param, CategoricalParam):
         places = range(len(param.choices))
         names = [plain(choice, 14) for choice in param.choices]
-        turned = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 24 else {}
+        turned: Any = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 24 else {}
         axes.set_xticks(places, names, **turned)
         axes.set_xlim(-0.5, len(param.choices) - 0.5)
         return

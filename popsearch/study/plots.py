@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -38,7 +38,7 @@ def figures(
         drawn["pareto_front"] = lambda: plots.plot_pareto_front(study, target_names=names)
     if len(scored) > 1 and any(trial.params for trial in scored):
         alike = _copy(trials, with_pruned=True)
-        own = {"target": _value, "target_name": ERROR}
+        own: Any = {"target": _value, "target_name": ERROR}
         drawn["parallel_coordinate"] = lambda: plots.plot_parallel_coordinate(alike, **own)
         drawn["slice"] = lambda: plots.plot_slice(alike, **own)
         if importances(trials):
