@@ -123,6 +123,7 @@ def dependence(tested: Tested, names: list[str], known: Mapping[str, Column]) ->
     paper = figure(8.5, 0.4 + 2.7 * n_rows)
     axes = paper.subplots(n_rows, min(2, len(grids)), squeeze=False)
     categories = [name for name in grids if known[name].kind == "categorical"]
+    X = X.dropna(subset=categories)  # scikit-learn sorts categories
     shown = [*axes.flat][: len(grids)]
     PartialDependenceDisplay.from_estimator(
         tested.winner,

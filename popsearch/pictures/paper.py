@@ -68,6 +68,8 @@ def dots(
 def legend(figure: "Figure", title: str = "") -> None:
     """Put the legend above the picture, where it hides nothing."""
     labels = figure.axes[0].get_legend_handles_labels()[1]
+    if not labels:
+        return
     n_columns = 2 if sum(map(len, labels)) > 70 else max(1, len(labels))
     figure.legend(loc="outside upper left", ncols=n_columns, frameon=False, fontsize=9,
                   title=title or None, title_fontsize=9, alignment="left")  # fmt: skip
@@ -85,7 +87,7 @@ def log_ticks(axes: "Axes", low: float, high: float) -> None:
     axes.set_xlim(low / 1.15, high * 1.15)
 
 
-def reach(values: Sequence[float], share: float = 0.9) -> tuple[float, float]:
+def reach(values: Sequence[float], share: float = 0.6) -> tuple[float, float]:
     """Give the bounds of an axis for errors: from the least to beyond most of them.
 
     One error may be a thousand times the others, and would press these onto one line.

@@ -110,6 +110,8 @@ def _means(axes: "Axes", x: NDArray[Any], y: NDArray[np.float64], label: str) ->
     known = ~np.isnat(x) if x.dtype.kind == "M" else np.isfinite(x)
     order = np.argsort(x[known], kind="stable")
     x, y = x[known][order], y[known][order]
+    if len(x) < MIN_ROWS:
+        return
     # A part ends where a value does: rows of one value are not split over two.
     ends = np.unique(
         np.searchsorted(x, x[np.linspace(0, len(x) - 1, N_PARTS + 1).astype(int)[1:]], "right")

@@ -1,5 +1,6 @@
 """Optuna's own pictures of a study, interactive, and its importances of parameters."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,9 @@ def importances(trials: Sequence[FrozenTrial]) -> dict[str, float]:
     if len(scored) < MIN_TRIALS or not any(trial.params for trial in scored):
         return {}
     alike = _copy(trials, with_pruned=True)
-    found = optuna.importance.get_param_importances(alike, normalize=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        found = optuna.importance.get_param_importances(alike, normalize=False)
     total = sum(found.values())
     return {name: value / total for name, value in found.items()} if total > 0 else {}
 
@@ -65,7 +68,7 @@ def _history(trials: Sequence[FrozenTrial]) -> "Figure":
     from optuna import visualization as plots
 
     figure = plots.plot_optimization_history(_copy(trials, with_pruned=False))
-    complete, best = figure.data
+    complete, best, *_ = figure.data
     complete.update(name="complete", marker={"color": BLUE})
     best.update(name="best so far", line={"color": ORANGE})
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
