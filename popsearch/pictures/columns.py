@@ -22,8 +22,9 @@ BUDGET_S, MOST_S = 2.0, 20.0
 """Seconds of predictions that are meant to be enough, and that are too many."""
 N_BARS = 15
 N_TOP = 4
-N_LINES_OF = 500  # rows whose mean is the partial dependence
-N_GRID = 30
+N_LINES_OF = 300  # rows whose mean is the partial dependence
+N_SINGLE = 40  # of which lines of their own are drawn
+N_GRID = 25
 MOST_CATEGORIES = 12
 
 
@@ -113,40 +114,47 @@ def top(found: Importance, known: Mapping[str, Column]) -> list[str]:
 
 def dependence(tested: Tested, names: list[str], known: Mapping[str, Column]) -> "Figure | None":
     """Give the mean prediction over each column; none where there is none to draw along."""
-    from sklearn.inspection import PartialDependenceDisplay
-
     X = tested.X.iloc[tested.rows(N_LINES_OF)]
     grids = {name: grid for name in names if len(grid := _grid(X[name])) > 1}
     if not grids:
         return None
     n_rows = -(-len(grids) // 2)
     paper = figure(8.5, 0.4 + 2.7 * n_rows)
-    axes = paper.subplots(n_rows, min(2, len(grids)), squeeze=False)
-    categories = [name for name in grids if known[name].kind == "categorical"]
-    X = X.dropna(subset=categories)  # scikit-learn sorts categories
-    shown = [*axes.flat][: len(grids)]
-    PartialDependenceDisplay.from_estimator(
-        tested.winner,
-        X,
-        [*grids],
-        categorical_features=categories or None,
-        kind=["average" if name in categories else "both" for name in grids],
-        custom_values=grids,
-        subsample=40,
-        random_state=tested.seed,
-        ax=shown,
-        ice_lines_kw={"color": BEST, "alpha": 0.15, "linewidth": 0.7},
-        pd_line_kw={"color": SECOND, "linewidth": 2.5, "linestyle": "-"},
-    )
-    for place, (own, name) in enumerate(zip(shown, grids, strict=True)):
-        if (legend := own.get_legend()) is not None:
-            legend.remove()
-        own.set_xlabel(plain(name))
-        own.set_ylabel(f"predicted {plain(tested.target)}" if place % 2 == 0 else "")
-        tidy(own)
-    for own in [*axes.flat][len(grids) :]:
-        own.set_visible(False)
+    all_axes = paper.subplots(n_rows, min(2, len(grids)), squeeze=False, sharey=True)
+    for place, (axes, name) in enumerate(zip(all_axes.flat, grids, strict=False)):
+        grid, is_category = grids[name], known[name].kind == "categorical"
+        lines = predictions_along(tested.winner, X, name, grid)
+        x = range(len(grid)) if is_category else grid
+        marker = "o" if is_category else ""
+        axes.plot(x, lines[:, :N_SINGLE], color=BEST, alpha=0.15, linewidth=0.7)
+        axes.plot(x, lines.mean(axis=1), color=SECOND, linewidth=2.5, marker=marker)
+        if is_category:
+            axes.set_xticks(x, [plain(value, 12) for value in grid])
+        else:
+            tenths = np.nanquantile(X[name].to_numpy(float), np.arange(0.1, 1, 0.1))
+            axes.vlines(tenths, 0, 0.04, color="black", transform=axes.get_xaxis_transform())
+        axes.set_xlabel(plain(name))
+        axes.set_ylabel(f"predicted {plain(tested.target)}" if place % 2 == 0 else "")
+        tidy(axes)
+    for axes in [*all_axes.flat][len(grids) :]:
+        axes.set_visible(False)
     return paper
+
+
+def predictions_along(
+    winner: Any, X: "pd.DataFrame", name: str, grid: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Give predictions of all rows with each value in a column, (n_values, n_rows).
+
+    Their mean is what scikit-learn's ``partial_dependence`` gives, with one call of the model: it
+    makes one for each value, and then most of the time goes into calling.
+    """
+    import pandas as pd
+
+    stacked = pd.concat([X] * len(grid), ignore_index=True)
+    stacked[name] = pd.Series(np.repeat(grid, len(X))).astype(X[name].dtype)
+    predicted: NDArray[np.float64] = winner.predict(stacked).reshape(len(grid), len(X))
+    return predicted
 
 
 def _grid(values: "pd.Series[Any]") -> NDArray[Any]:
