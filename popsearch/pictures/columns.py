@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-N_ROWS, N_REPEATS = 2000, 5
+N_ROWS, N_REPEATS = 2000, 3
 LEAST_ROWS, LEAST_REPEATS = 300, 2
-BUDGET_S, MOST_S = 2.0, 20.0
+BUDGET_S, MOST_S = 8.0, 30.0
 """Seconds of predictions that are meant to be enough, and that are too many."""
 N_BARS = 15
 N_TOP = 4
