@@ -55,6 +55,7 @@ CAPTIONS = {
         "The search, trial by trial",
         "Every dot is a trial. Where the orange line has long been flat, more trials will hardly "
         "help; hollow dots were stopped early, at the error they had then.",
+        "Triangles lie above.",
     ),
     "pareto_front": Caption(
         "Error against time to predict",
