@@ -212,7 +212,6 @@ def pictures(folder: Path) -> set[str]:
     [
         (["model=linear", "n_trials=1"], {"learning_curves"}, {"slice", "param_importances"}),
         (["split=kfold", "n_trials=3"], {"slice"}, {"learning_curves"}),
-        (["pruner=none", "n_trials=3"], {"slice"}, {"learning_curves"}),
         (["n_trials=4", "objectives=[val_mse,predict_s]"], {"pareto_front", "slice"}, set()),
         (["split=time", "split.order_by=year", "n_trials=2"], {"residuals_by_column"}, set()),
     ],
@@ -256,6 +255,22 @@ def test_an_error_in_a_picture_costs_that_picture_only(
     drawn = pictures(workdir)
     assert {"learning_curves", "predicted_vs_true", "residuals_by_column"} <= drawn
     assert "optimization_history" not in drawn
+    assert result.test_mse is not None
+
+
+def test_a_report_that_cannot_be_written_costs_no_score(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """On a full disk, or where a store of files refuses, a line tells of it."""
+
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("popsearch.pictures.album._write", full)
+    result = run(configured(*QUICK, "n_trials=1"), workdir, "")
+    out = capsys.readouterr().out
+    assert "the report is not written: OSError: [Errno 28] No space left on device" in out
+    assert result.report is None
     assert result.test_mse is not None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from popsearch.interrupt import Interrupted, Interrupts
+from popsearch.interrupt import Interrupts
 from popsearch.plan import Plan
 from popsearch.study import Study
 from popsearch.tracking import Tracker
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from popsearch.run import Result
 
 FOLDER, REPORT = "plots", "report.html"
-TEST_PICTURES = (
-    "predicted_vs_true",
-    "residuals_by_target",
-    "residuals_by_column",
-    "permutation_importance",
-    "partial_dependence",
-)
 FORMAT = 1
 """Raised where pictures come out otherwise, so that those of older versions are drawn anew."""
 
@@ -85,8 +78,11 @@ class Album:
         y = table.y[self.plan.split.test]
         tested = Tested(winner, X, y, predicted, table.target, self.plan.cfg.seed)
         folder = self.run_dir.absolute() / FOLDER
-        _write(folder, self._drawn(drawings.of_test(self.plan, tested)))
-        self.study.note("test_pictures", {"trial": trial, "folder": str(folder)})
+        drawn = self._drawn(drawings.of_test(self.plan, tested))
+        with self._told("the pictures of the test rows are not written"):
+            _write(folder, drawn)
+            kept = {"trial": trial, "folder": str(folder), "names": [*drawn]}
+            self.study.note("test_pictures", kept)
 
     def write(self, result: "Result") -> str | None:
         """Draw the search and write the report, unless nothing changed since the last time.
@@ -105,9 +101,18 @@ class Album:
         known, digest = self.study.note("report") or {}, _digest(result)
         if known.get("digest") == digest and Path(known["file"]).is_file():
             return str(known["file"])
+        self.interrupts.lift_time_limit()
+        with self._told("the report is not written"):
+            file = self.run_dir.absolute() / REPORT
+            if self._put(result):
+                self.study.note("report", {"digest": digest, "file": str(file)})
+            return str(file)
+        return None
+
+    def _put(self, result: "Result") -> bool:
+        """Draw and write; tell whether MLflow has taken it, should it be there."""
         from popsearch.pictures import curves, drawings, page
 
-        self.interrupts.lift_time_limit()
         learned = drawings.curves_of(self.plan, self.study, *self._curves_of_best())
         of_search = self._drawn(drawings.of_search(self.plan, self.study, learned))
         functions = self.study.interactive()
@@ -131,11 +136,7 @@ class Album:
             _write(folder / FOLDER, pages, "html")
             _write(folder, {"report": text.encode()}, "html")
             with self.interrupts.allowed():
-                stored = self.tracker.log_files(folder, "the report is")
-        file = str(self.run_dir.absolute() / REPORT)
-        if stored:
-            self.study.note("report", {"digest": digest, "file": file})
-        return file
+                return self.tracker.log_files(folder, "the report is")
 
     def _curves_of_best(self) -> "tuple[Mapping[float, float], Mapping[float, float]]":
         best = self.study.best()
@@ -150,7 +151,7 @@ class Album:
         if result.test_mse is None or known.get("trial") != result.best_trial:
             return {}
         found = {}
-        for name in TEST_PICTURES:
+        for name in known["names"]:
             file = Path(known["folder"]) / f"{name}.png"
             png = file.read_bytes() if file.is_file() else self.tracker.read(f"{FOLDER}/{name}.png")
             if png is not None:
@@ -162,8 +163,7 @@ class Album:
 
         found = {}
         for name, draw in drawings:
-            with self._told(name), self.interrupts.allowed(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of letters that the font lacks, say
+            with self._drawing(name):
                 if (drawn := draw()) is not None:
                     found[name] = paper.png(drawn)
         return found
@@ -171,21 +171,25 @@ class Album:
     def _interactive(self, functions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         found = {}
         for name, draw in functions.items():
-            with self._told(name), self.interrupts.allowed(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with self._drawing(name):
                 found[name] = draw()
         return found
 
     @contextlib.contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Turn an error of a library into a line."""
+    def _drawing(self, name: str) -> Iterator[None]:
+        what = f"the picture {name} is not drawn"
+        with self._told(what), self.interrupts.allowed(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of letters that the font lacks, say
+            yield
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turn an error of a library or the disk into a line: nothing else hangs on a picture."""
         try:
             yield
-        except Interrupted:
-            raise
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            self.warn(f"the picture {name} is not drawn: {type(error).__name__}: {reason}")
+            self.warn(f"{what}: {type(error).__name__}: {reason}")
 
 
 def _digest(result: "Result") -> str:
