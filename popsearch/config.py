@@ -245,6 +245,7 @@ class Config(Section):
     warm_start: str | None
     seed: Seed
     leak_r2: Annotated[float, Field(gt=0, le=1)]
+    report: bool
     data: Data
     split: SplitConfig
     features: FeaturesConfig

@@ -1,6 +1,7 @@
 """What a person reads at the end: the result in one table, and what to type next."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -62,6 +63,9 @@ def show_next(
         if server:
             words.append(prefix + server, "bold").append(", then open ")
         console.print(words.append(f"{address}/{page}"))
+    if result.report:
+        told = Text(f"{'report':<16}", "dim").append(_from_here(result.report))
+        console.print(told, soft_wrap=True)
     label, again = "go on", command
     if result.stopped_by == "patience":
         words_typed = [w for w in command.split(" ") if not w.startswith("patience=")]
@@ -70,6 +74,12 @@ def show_next(
         words_typed = [w for w in command.split(" ") if not w.startswith("n_trials=")]
         label, again = "search further", " ".join([*words_typed, f"n_trials={2 * n_trials}"])
     console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))
+
+
+def _from_here(file: str) -> str:
+    """Give a path as it is typed in the folder that one is in."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def duration(seconds: float) -> str:
@@ -82,6 +92,18 @@ def duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def pairs(result: "Result") -> list[tuple[str, str]]:
+    """Give the rows of the table as plain text: what it is, and its value."""
+    labels, values = (
+        [
+            cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+            for cell in cells
+        ]
+        for cells in (column.cells for column in _table(result).columns)
+    )
+    return [*zip(labels, values, strict=True)]
 
 
 def _table(result: "Result") -> Table:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from popsearch import advice, agreement, champion, database, openings, provenance, sqlite, threads
@@ -13,6 +13,7 @@ from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.openings import Opening
+from popsearch.pictures.album import Album
 from popsearch.plan import Plan, prepare
 from popsearch.residuals import N_KEPT, Residuals
 from popsearch.space import Params
@@ -65,6 +66,7 @@ class Result:
     failures: list[str]
     advice: list[str]
     front: list[dict[str, float]]
+    report: str | None = None
 
 
 def run(cfg: Config, run_dir: Path, command: str) -> Result:
@@ -123,6 +125,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             else:
                 stopped_by = processes.search(order, *how, stopping)
         scores, crowned = None, ""
+        album = Album(plan, study, tracker, interrupts, run_dir, command, terminal.warn)
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
@@ -131,7 +134,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 with terminal.finishing(), contextlib.ExitStack() as turn:
                     with interrupts.allowed():  # it may take as long as another's refit
                         turn.enter_context(tested)
-                    scores = finish(plan, study, tracker, interrupts, terminal.complain)
+                    scores = finish(
+                        plan, study, tracker, interrupts, terminal.complain, album.opened
+                    )
                     crowned = champion.after_study(plan, study, scores)
             except Interrupted as stop:
                 stopped_by = stop.reason
@@ -152,6 +157,12 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             duration_s,
             crowned,
         )
+        if stopped_by not in ("Ctrl-C", "SIGTERM"):
+            try:
+                with terminal.drawing():
+                    result = replace(result, report=album.write(result))
+            except Interrupted as stop:
+                result = replace(result, stopped_by=stop.reason)
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
     if not isinstance(cfg.tracking, NoTracking):

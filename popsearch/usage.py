@@ -48,6 +48,7 @@ Settings
   seed=777             of sampler and models
   split.test_size=0.3  split.val_size=0.3  split.seed=777
   leak_r2=0.9          a feature that alone explains so much of the target is warned about
+  report=false         without pictures and report.html at the end
   model.scaler=minmax  or standard, quantile, none
   model.space.max_depth.high=12   any value of the configuration; see it with --cfg job
 

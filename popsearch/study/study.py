@@ -5,8 +5,8 @@ import datetime
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Set
-from typing import Any, assert_never
+from collections.abc import Callable, Mapping, Set
+from typing import TYPE_CHECKING, Any, assert_never
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from popsearch import config, family, process, section
 from popsearch.outcome import State
 from popsearch.space import Params, Space
-from popsearch.study import samplers
+from popsearch.study import plots, samplers
 from popsearch.study.asked import STATES, Asked, asked_of
 from popsearch.study.connection import connect
 from popsearch.study.heartbeat import Heartbeat
@@ -22,6 +22,9 @@ from popsearch.study.patience import Patience
 from popsearch.study.record import Record
 from popsearch.study.storage import NoRoom, SnapshotStorage
 from popsearch.study.stored import StoredTrial, stored
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 MAX_RETRIES = 2
 
@@ -276,6 +279,14 @@ class Study:
         """Give all trials as they are stored, those of other processes too."""
         self._storage.refresh(self._study._study_id)
         return [stored(trial) for trial in self._record()]
+
+    def interactive(self) -> "dict[str, Callable[[], Figure]]":
+        """Give functions that draw Optuna's own pictures of the study, by their names."""
+        return plots.figures(self._study, [*self._record()])
+
+    def importances(self) -> dict[str, float]:
+        """Give each parameter's share in what makes a trial good; empty where that is unknown."""
+        return plots.importances([*self._record()])
 
     def note(self, key: str, value: Any = None) -> Any:
         """Store a fact about the study; without a value, give the stored one."""

@@ -1,8 +1,10 @@
 """Runs and curves in MLflow."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from popsearch import process, sqlite
@@ -285,6 +287,41 @@ class MlflowTracker(Tracker):
             "the residuals on the test rows are",
             lambda: residual_file.log(self._client, run_id, number, residuals),
         )
+
+    def log_files(self, folder: Path, what: str) -> bool:
+        def store() -> None:
+            with server.time_for_a_model():
+                self._client.log_artifacts(self._ticket.run_id, str(folder))
+
+        return self._store_now(what, store)
+
+    def read(self, path: str) -> bytes | None:
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                file = self._client.download_artifacts(self._ticket.run_id, path, folder)
+                return Path(file).read_bytes()
+            except (MlflowException, OSError):  # only a picture hangs on it
+                return None
+
+    def curves(self, run_id: str) -> dict[str, dict[float, float]]:
+        from mlflow.exceptions import MlflowException
+
+        if (run := self._look_up(run_id)) is None:
+            return {}
+        try:
+            return {
+                name: {
+                    float(point.step): point.value
+                    for point in self._client.get_metric_history(run.info.run_id, f"curve/{name}")
+                }
+                for name in ("train_mse", "val_mse")
+            }
+        except MlflowException as error:
+            if not self._is_away(error):
+                raise
+            return {}
 
     def _store_now(self, what: str, store: Callable[[], None]) -> bool:
         """Store what cannot wait for a server; tell whether that was possible."""

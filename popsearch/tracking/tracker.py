@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from popsearch.outcome import Outcome, State
@@ -147,6 +148,28 @@ class Tracker:
         and a model cannot wait.
         """
         return ""
+
+    def log_files(self, folder: Path, what: str) -> bool:
+        """Store all files of a folder on the study's run, in the place of those of their names.
+
+        Parameters
+        ----------
+        what
+            Begins the sentence that tells where it is not possible: "the report is".
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
+        """
+        return True
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file of the study's run, none where it is not there or a server is away."""
+        return None
+
+    def curves(self, run_id: str) -> dict[str, dict[float, float]]:
+        """Give training and validation MSE of a trial by resource; empty where not known."""
+        return {}
 
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
         """Store the residuals on the test rows, (n_rows,), of the trial with this number.
