@@ -242,6 +242,7 @@ class Config(Section):
     max_failures: Count | None
     warm_start: str | None
     seed: Seed
+    ensemble: bool
     leak_r2: Annotated[float, Field(gt=0, le=1)]
     data: Data
     split: SplitConfig

@@ -14,7 +14,7 @@ from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.openings import Opening
 from popsearch.plan import Plan, prepare
-from popsearch.residuals import N_KEPT, Residuals
+from popsearch.residuals import N_KEPT, Residuals, kept_here
 from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Patience, Study, storage_errors
@@ -99,15 +99,15 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             opened.callback(study.close)
             if study.note("about") != (about := provenance.about(plan)):
                 study.note("about", about)
+            if study.note("config") != (config := provenance.config(plan)):
+                study.note("config", config)
             tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
             interrupts.limit(study.left_s(interrupts.left_s()))
-        residuals = Residuals(
-            f"{cfg.storage.url}/{plan.study_name}",
-            [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)],
-        )
+        best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
+        residuals = kept_here(cfg.storage.url, study.name, best)
         residuals.remove_others()
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
@@ -130,6 +130,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                     with interrupts.allowed():  # it may take as long as another's refit
                         turn.enter_context(tested)
                     scores = finish(plan, study, tracker, interrupts, terminal.complain)
+                    if scores and scores.stored:
+                        _keep(study, tracker, residuals)
             except Interrupted as stop:
                 stopped_by = stop.reason
             except RefitError as error:
@@ -169,6 +171,13 @@ def _settle(cfg: Config, study: Study, tracker: Tracker, terminal: Terminal) -> 
     else:
         repaired = [f"{each}: repaired" for each in found.repaired]
         terminal.disagreed([*map(str, found.disagreements), *repaired])
+
+
+def _keep(study: Study, tracker: Tracker, residuals: Residuals) -> None:
+    """Store the best trials' residuals with the study's run: other computers look there."""
+    best = ((trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT))
+    found = {number: residuals.of(number, val_mse) for number, val_mse in best}
+    tracker.log_val_residuals({n: own for n, own in found.items() if own is not None})
 
 
 def _advice(plan: Plan, study: Study, residuals: Residuals) -> list[str]:

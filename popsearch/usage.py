@@ -65,6 +65,7 @@ Commands
   check                compare every trial with its MLflow run; check STUDY that study only
   check repair         make the runs agree with their studies
   leaderboard          all studies on the same rows, best first; leaderboard DATA those only
+  ensemble             mix the best models of all studies on the same rows; ensemble DATA
   leaderboard format=csv output=FILE    or json, markdown
 """
 

@@ -267,6 +267,13 @@ class MlflowTracker(Tracker):
             lambda: model.log(self._uri, run_id, pipeline, example, packages),
         )
 
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
+        run_id = self._ticket.run_id
+        return self._store_now(
+            "the residuals on the validation rows are",
+            lambda: residual_file.log_new(self._client, run_id, residuals),
+        )
+
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
         run_id = self._ticket.run_id
         return self._store_now(
