@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from popsearch import agreement, database, openings, provenance
 from popsearch.config import NoTracking
@@ -136,12 +136,12 @@ def _record(plan: Together, command: str) -> StudyRecord:
 
 def _metrics(best: Asked, test: TestScores | None) -> dict[str, float]:
     """Give what a search writes on its study's run, as far as a mix has it."""
-    known = dict(best.scores) | (asdict(test) if test else {})
-    names = ("best_step", "best_resource", "fit_s", "trials", "stored")
+    known: dict[str, Any] = dict(best.scores) | (asdict(test) if test else {})
+    of_trial = ("best_step", "best_resource", "fit_s", "stored")
     return {
         name: float(value)
         for name, value in known.items()
-        if name not in names and value is not None
+        if isinstance(value, int | float) and name not in of_trial
     }
 
 

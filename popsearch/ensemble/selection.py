@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-N_PICKS = 50
+N_PICKS = 20
 NO_GAIN = 1e-6  # the share of an MSE that is rounding and not another model's merit
 
 Matrix = NDArray[np.float64]

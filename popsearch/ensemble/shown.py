@@ -52,19 +52,19 @@ def show(console: Console, made: Made) -> None:
     for line in made.pool.left_out:
         console.print(line, style="yellow", markup=False, soft_wrap=True)
     about = made.about
-    where = f"{about['data']}, features={about['features']}, split={about['split']}"
+    where = f"{about['rows']}, features={about['features']}, split={about['split']}"
     entered, verdict = made.entered, made.verdict
     if entered is None or verdict is None:
         why = f"stopped by {made.stopped_by}" if made.stopped_by else made.why_not
-        console.print(Text(f"no ensemble on {where}: {why}"), soft_wrap=True)
+        console.print(Text(f"no ensemble of {where}: {why}"), soft_wrap=True)
         return
     n_families = len({member.plan.cfg.model.name for member in made.pool.members})
     console.print(
-        Text(f"ensemble on {where}: ", "bold").append(
-            f"{len(entered.shares)} of the {len(made.pool.members)} best trials of "
-            f"{n_families} families",
-            "not bold",
-        ),
+        Text(f"ensemble of {where}", "bold"),
+        soft_wrap=True,
+    )
+    console.print(
+        f"{len(entered.shares)} of the {len(made.pool.members)} best trials of {n_families} families",
         soft_wrap=True,
     )
     table = Table(box=None, padding=(0, SPACE, 0, 0))
