@@ -1,0 +1,230 @@
+"""An ensemble from a sweep to the leaderboard: made once, repeated for nothing, and refused."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from sklearn.metrics import mean_squared_error
+
+from popsearch import __main__, finish
+from popsearch.ensemble import members, typed
+from popsearch.leaderboard.gathered import Place, find
+from popsearch.plan import Plan, prepare
+from popsearch.study import stored
+
+FAMILIES = ("ridge", "knn", "decision_tree")
+DATA = ("data.rows=2500", "split.val_size=0.5")
+SWEEP = ("-m", f"model={','.join(FAMILIES)}", *DATA, "n_trials=2")
+URL = "sqlite:///optuna.db"
+
+
+def run(*argv: str) -> int:
+    """Run what was typed, and give its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["popsearch", *argv])
+        try:
+            __main__.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def swept(
+    tmp_path_factory: pytest.TempPathFactory, cache_folder: None
+) -> Iterator[tuple[Path, str]]:
+    """A folder with a sweep of three families, whose mix is better, and what it printed."""
+    folder = tmp_path_factory.mktemp("swept")
+    command = [sys.executable, "-m", "popsearch", *SWEEP]
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    yield folder, done.stdout
+
+
+@pytest.fixture
+def out(swept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Be in that folder; what the sweep printed."""
+    monkeypatch.chdir(swept[0])
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return swept[1]
+
+
+def own_study() -> str:
+    """The ensemble's study, the only one here."""
+    (name,) = [name for name in stored.names(URL) if "-ensemble-" in name]
+    return name
+
+
+def weights() -> dict[str, float]:
+    """Those of the best mix."""
+    trials = [t for t in stored.trials(URL, own_study()) if t.state == "complete"]
+    best = min(trials, key=lambda t: t.scores["val_mse"])
+    return {name: float(value or 0) for name, value in best.params.items()}
+
+
+def plans(compose: Any) -> dict[str, Plan]:
+    """The plan of each family's study, made from what was typed."""
+    return {family: prepare(compose(f"model={family}", *DATA)) for family in FAMILIES}
+
+
+def board(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, Any]]:
+    """The rows of the one board."""
+    capsys.readouterr()
+    assert run("leaderboard", "format=json", *argv) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    rows: list[dict[str, Any]] = found["rows"]
+    return rows
+
+
+# ---- what a sweep ends with ---------------------------------------------------------------------
+
+
+def test_it_enters_the_leaderboard(out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """First, as a family of its own, ranked before the best single model beyond noise."""
+    first, second, *_ = board(capsys)
+    assert (first["family"], first["rank"], second["rank"]) == ("ensemble", 1, 2)
+    assert first["val_mse"] < second["val_mse"]
+    assert first["n_openings"] == 1
+    assert first["test_mse_low"] < first["test_mse"] < first["test_mse_high"]
+    shown = out.partition("rank  family")[2].splitlines()[1]
+    assert shown.split()[:2] == ["1", "ensemble"]
+    assert f"{first['test_mse']:.2f}" in shown
+
+
+def test_its_test_score_is_that_of_the_refitted_members(
+    out: str, compose: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each fitted on training and validation rows at its best step, the mean by the weights."""
+    own, studies = weights(), plans(compose)
+    assert sum(own.values()) == pytest.approx(1)
+    assert len(own) > 1
+    predictions = []
+    for key in own:
+        study, _, number = key.rpartition("/")
+        plan = studies[study.partition("-")[0]]
+        assert plan.study_name == f"demo-{study}"
+        trial = stored.trials(URL, plan.study_name)[int(number)]
+        pipeline = plan.refit(dict(trial.params), int(trial.scores["best_resource"]))
+        predictions.append(pipeline.predict(plan.open_test()[0]))
+    expected = np.average(predictions, axis=0, weights=[*own.values()])
+    y = studies["ridge"].table.y[studies["ridge"].split.test]
+    assert board(capsys)[0]["test_mse"] == pytest.approx(mean_squared_error(y, expected))
+
+
+def test_what_it_says_of_its_members_holds(out: str) -> None:
+    """Weights and trials as stored; the test score as on the leaderboard."""
+    _, _, told = out.partition("ensemble of ")
+    lines = told.splitlines()
+    assert lines[0].startswith("2,500 synthetic tracks, seed 777: 875 training, 875 validation")
+    table = [line.split() for line in lines[3 : 3 + len(weights())]]
+    shown = {f"{family} {number}": float(weight) for weight, _, family, _, number in table}
+    known = {
+        f"{key.partition('-')[0]} {key.rpartition('/')[2]}": round(weight, 2)
+        for key, weight in weights().items()
+    }
+    assert shown == known
+    assert [float(row[0]) for row in table] == sorted(shown.values(), reverse=True)
+    test = find(Place(URL, _tracking())).notes[own_study()]["test"]
+    assert f"test            MSE {test['test_mse']:.2f}" in told
+
+
+def _tracking() -> Any:
+    from popsearch.config import NoTracking
+
+    return NoTracking(name="none")
+
+
+def test_mlflow_has_a_run_of_it(out: str) -> None:
+    """With a description, the scores, residuals, the model, and the mix as a trial below it."""
+    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    query = f"tags.`popsearch.study` = '{own_study()}'"
+    runs = {run.data.tags["popsearch.kind"]: run for run in client.search_runs(["1"], query)}
+    study, trial = runs["study"], runs["trial"]
+    test = find(Place(URL, _tracking())).notes[own_study()]["test"]
+    assert study.info.status == "FINISHED"
+    assert study.data.metrics["test_mse"] == test["test_mse"]
+    assert study.data.metrics["held_out_mse"] < study.data.metrics["held_out_single_mse"]
+    page = study.data.tags["mlflow.note.content"]
+    for key in weights():
+        assert f"{key.partition('-')[0]} trial {key.rpartition('/')[2]}" in page
+    assert "python -m popsearch -m model=ridge,knn,decision_tree" in page
+    assert study.data.tags["popsearch.test_openings"] == "1"
+    files = client.list_artifacts(study.info.run_id, "test_residuals")
+    assert [file.path for file in files] == ["test_residuals/trial_0000.npy"]
+    assert trial.data.tags["mlflow.parentRunId"] == study.info.run_id
+    assert {k: float(v) for k, v in trial.data.params.items()} == weights()
+
+
+def test_study_and_tracking_agree(out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check knows the mix as a trial like any other."""
+    assert run("check") == 0
+    assert "4 studies" in capsys.readouterr().out
+
+
+# ---- again --------------------------------------------------------------------------------------
+
+
+def test_again_costs_and_opens_nothing(
+    out: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same is told, nothing is fitted, the test rows stay closed."""
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("nothing is to be fitted or opened")
+
+    monkeypatch.setattr(Plan, "refit", fail)
+    monkeypatch.setattr(Plan, "open_test", fail)
+    assert run("ensemble", "demo") == 0
+    again = capsys.readouterr().out
+    told = out.partition("ensemble of ")[2].partition("2,500 synthetic tracks, seed 777: 875")
+    assert again.partition("ensemble of ")[2].splitlines()[1:4] == told[2].splitlines()[1:4]
+    assert board(capsys)[0]["n_openings"] == 1
+    assert len(stored.trials(URL, own_study())) == 1
+
+
+def test_on_another_computer_residuals_come_from_the_runs(
+    out: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With an empty cache folder; without the runs each trial is trained again, to the same."""
+    monkeypatch.setenv("POPSEARCH_CACHE_DIR", str(tmp_path / "one"))
+    known = weights()
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("the runs have them")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members, "_train_again", fail)
+        assert run("ensemble", "demo") == 0
+    assert weights() == known
+    monkeypatch.setenv("POPSEARCH_CACHE_DIR", str(tmp_path / "other"))
+    trained: list[str] = []
+    train_again = members._train_again
+
+    def count(plan: Plan, *rest: Any) -> None:
+        trained.append(plan.study_name)
+        train_again(plan, *rest)
+
+    monkeypatch.setattr(members, "_train_again", count)
+    assert run("ensemble", "demo", "tracking=none") == 0
+    assert len(trained) == 6
+    assert len(stored.trials(URL, own_study())) == 1  # the same weights
+
+
+def test_a_kill_between_opening_and_scores_is_one_opening(
+    out: str, workdir: Path, swept: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command refits, and tells the scores that there would have been."""
+    for name in ("optuna.db", "optuna.db-wal"):
+        if (file := swept[0] / name).exists():
+            (workdir / name).write_bytes(file.read_bytes())
