@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch import intervals, openings, sqlite
+from popsearch import card, intervals, openings, sqlite
 from popsearch.errors import RefitError
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models.training import mse
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
-EXAMPLE_ROWS = 5
 MILLION = 1_000_000
 N_TIMED, TIMED_S = 3, 2.0  # predictions that are timed, and seconds after which none is begun
 
@@ -51,6 +50,8 @@ class TestScores:
         Seconds in which it predicts a million rows, measured on the test rows.
     stored
         Whether the model and its residuals could be stored; else the same command does it.
+    model
+        The address of the stored model; empty without tracking.
     """
 
     __test__ = False  # not a test, whatever its name begins with
@@ -73,6 +74,7 @@ class TestScores:
     refit_s: float | None = None
     predict_million_s: float | None = None
     stored: bool = True
+    model: str | None = None
 
 
 def finish(
@@ -149,10 +151,11 @@ def finish(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
         packages = requirements(plan.machine.packages)
-        stored = tracker.log_model(winner, X.head(EXAMPLE_ROWS), packages)
-    stored = stored and tracker.log_test_residuals(best.number, kept)
+        told = card.of_winner(plan, study, scores)
+        address = tracker.log_model(winner, plan.intake, plan.example, packages, told)
+    stored = address is not None and tracker.log_test_residuals(best.number, kept)
     # What could not be stored is by the same command: it fits the winner once more.
-    study.note("test", asdict(scores := replace(scores, stored=stored)))
+    study.note("test", asdict(scores := replace(scores, stored=stored, model=address)))
     return scores
 
 

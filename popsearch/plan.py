@@ -14,15 +14,19 @@ from popsearch.family import RowSteps, StageSteps
 from popsearch.folds import Folds
 from popsearch.models import Machine, Rows, Training, WayOfTraining
 from popsearch.models.side_by_side import SideBySide
+from popsearch.source import CsvData, TracksData
 from popsearch.space import SCALER, Params, Space
 from popsearch.splitting import grouping
 from popsearch.study import warm_start
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
+
+    from popsearch.data.intake import Intake
 
 METRIC = "val_mse"
 _NO_MATTER = {"known_good", "backend", "population", "mean_of"}  # to what a trial's score means
@@ -51,6 +55,13 @@ class Plan:
             "metric": METRIC if self.n_objectives == 1 else self.cfg.objectives,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def test_digest(self) -> str:
+        """Hash of data and test rows: models with the same were tested on the same rows."""
+        rows = hashlib.sha256(self.table.fingerprint.encode())
+        rows.update(self.split.test.astype("int64").tobytes())
+        return rows.hexdigest()
 
     @property
     def n_objectives(self) -> int:
@@ -214,6 +225,34 @@ class Plan:
     def open_test(self) -> "tuple[Any, NDArray[np.float64]]":
         """Give the columns and targets of the test rows: once, for the refitted winner."""
         return self.seen.iloc[self.split.test], self.table.y[self.split.test]
+
+    @property
+    def intake(self) -> "Intake":
+        """What makes a user's own rows those that the models see."""
+        from popsearch.data import track_columns
+        from popsearch.data.intake import Intake
+
+        columns, source = self.table.columns, self.cfg.data
+        tracks = isinstance(source, TracksData)
+        gaps = [name for name in self.feature_names if columns[name].n_missing]
+        if tracks:  # a date without a month is no missing date
+            gaps = [c for c in map(track_columns.MADE_OF.get, gaps) if c in track_columns.TEXTS]
+        comma = isinstance(source, CsvData) and source.decimal == "comma"
+        return Intake(
+            kinds={name: columns[name].kind for name in self.feature_names},
+            forms={name: columns[name].form for name in self.feature_names if columns[name].form},
+            optional=[*dict.fromkeys(gaps)],
+            tracks=tracks,
+            decimal="," if comma else ".",
+        )
+
+    @property
+    def example(self) -> "pd.DataFrame":
+        """The table's first rows, with the columns that the models need, as the user has them."""
+        import pandas as pd
+
+        first = self.table.first
+        return pd.DataFrame({name: first[name] for name in self.intake.needs})
 
     @property
     def seen(self) -> Any:

@@ -44,6 +44,7 @@ def about(plan: Plan) -> dict[str, str]:
         "features_digest": hashlib.sha256(json.dumps(seen).encode()).hexdigest(),
         "split": plan.cfg.split.name,
         "split_digest": plan.split.digest,
+        "test_digest": plan.test_digest,
     }
 
 

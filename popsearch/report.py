@@ -30,6 +30,8 @@ def show(console: Console, result: "Result") -> None:
         console.print(_front(result))
     if told := openings.warning(result.test_openings):
         console.print(told, style="yellow", markup=False, soft_wrap=True)
+    if result.champion:
+        console.print(result.champion, style="bold", markup=False, soft_wrap=True)
     for line in result.advice:
         console.print(line, style="cyan", markup=False, soft_wrap=True)
     floor, test = result.floor_mse, result.test_mse

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popsearch import advice, agreement, database, openings, provenance, sqlite, threads
+from popsearch import advice, agreement, champion, database, openings, provenance, sqlite, threads
 from popsearch.config import Config, NoTracking, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
@@ -59,6 +59,7 @@ class Result:
     ensemble_mae: float | None
     compile_s: float
     mlflow_run_id: str | None
+    champion: str
     duration_s: float
     warnings: list[str]
     failures: list[str]
@@ -97,10 +98,10 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
             opened.callback(study.close)
-            if study.note("about") != (about := provenance.about(plan)):
-                study.note("about", about)
-            if study.note("config") != (config := provenance.config(plan)):
-                study.note("config", config)
+            facts = {"about": provenance.about(plan), "config": provenance.config(plan)}
+            for key, fact in {**facts, "command": command}.items():
+                if study.note(key) != fact:
+                    study.note(key, fact)
             tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
@@ -120,7 +121,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 stopped_by = local.search(plan, *how, wanted, stopping, residuals)
             else:
                 stopped_by = processes.search(order, *how, stopping)
-        scores = None
+        scores, crowned = None, ""
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
@@ -132,6 +133,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                     scores = finish(plan, study, tracker, interrupts, terminal.complain)
                     if scores and scores.stored:
                         _keep(study, tracker, residuals)
+                    crowned = champion.after_study(plan, study, scores)
             except Interrupted as stop:
                 stopped_by = stop.reason
             except RefitError as error:
@@ -149,6 +151,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             _advice(plan, study, residuals),
             run_id,
             duration_s,
+            crowned,
         )
         tracker.close_study(*provenance.ending(result))
     sqlite.tidy(cfg.storage.url)
@@ -197,6 +200,7 @@ def _result(
     advised: list[str],
     run_id: str,
     duration_s: float,
+    crowned: str,
 ) -> Result:
     best = study.best()
     scores = best.scores if best else {}
@@ -232,6 +236,7 @@ def _result(
         ensemble_mae=test.ensemble_mae if test else None,
         compile_s=round(plan.compile_s, 3),
         mlflow_run_id=run_id or None,
+        champion=crowned,
         duration_s=round(duration_s, 3),
         warnings=plan.warnings,
         failures=failures,

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_squared_error
 
-from popsearch import __main__, finish
-from popsearch.ensemble import members, typed
+from popsearch import __main__
+from popsearch.ensemble import members
 from popsearch.leaderboard.gathered import Place, find
 from popsearch.plan import Plan, prepare
 from popsearch.study import stored

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from popsearch import agreement, database, openings, provenance
+from popsearch import agreement, champion, database, openings, provenance
 from popsearch.config import NoTracking
 from popsearch.ensemble.members import KIND, Part
 from popsearch.ensemble.together import Together
@@ -43,7 +43,9 @@ class Entered:
     shares
         The same, the most first.
     test
-        Scores on the test rows; none where a member cannot be fitted again, or it was stopped.
+        Scores on the test rows; none where a member cannot be fitted again, and ``why_not``.
+    champion
+        Whether it is the champion of its data, as it is told.
     """
 
     study: str
@@ -51,7 +53,8 @@ class Entered:
     shares: Sequence[tuple[float, Part]]
     test: TestScores | None
     test_openings: Sequence[Opening]
-    why_not: str = ""
+    why_not: str
+    champion: str
 
 
 def enter(
@@ -84,7 +87,8 @@ def enter(
         with database.alone(url):
             study = Study(cfg, plan.study_name, plan.space, 1, patience=patience)
             opened.callback(study.close)
-            for name, fact in ((KIND, True), ("about", provenance.about(plan))):
+            facts = {KIND: True, "about": provenance.about(plan), "command": command}
+            for name, fact in facts.items():
                 if study.note(name) != fact:
                     study.note(name, fact)
             tracker = open_tracker(cfg.tracking, plan.table.name, listener.warn)
@@ -96,9 +100,10 @@ def enter(
         _track(plan, study, tracker)
         parts = {name: part for name, part in plan.parts.items() if name in best.params}
         plan = replace(plan, parts=parts)
-        test, why_not = None, ""
+        test, why_not, crowned = None, "", ""
         try:
             test = finish(plan, study, tracker, interrupts, listener.complain)
+            crowned = champion.after_study(plan, study, test)
         except RefitError as error:
             why_not = error.faults[0]
         finally:
@@ -106,7 +111,7 @@ def enter(
             tags = {**openings.tags(told), "mlflow.note.content": _page(plan, best, test, command)}
             tracker.close_study(_metrics(best, test), tags)
         shares = plan.shares(best.params)
-        return Entered(study.name, best, shares, test, told, why_not)
+        return Entered(study.name, best, shares, test, told, why_not, crowned)
 
 
 def _track(plan: Together, study: Study, tracker: Tracker) -> None:

@@ -78,6 +78,8 @@ def show(console: Console, made: Made) -> None:
         console.print(Text(f"{label:<16}", "dim").append(line, "not dim"), soft_wrap=True)
     if told := openings.warning(entered.test_openings):
         console.print(told, style="yellow", markup=False, soft_wrap=True)
+    if entered.champion:
+        console.print(entered.champion, style="bold", markup=False, soft_wrap=True)
 
 
 def _lines(made: Made) -> Iterator[tuple[str, str]]:

@@ -11,18 +11,21 @@ from popsearch.tracking import server, stored
 from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
 from popsearch.tracking.outbox import Notify
+from popsearch.tracking.registry import Registry, Version
 from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 __all__ = [
     "BoardPage",
     "Given",
+    "Registry",
     "StoredBoards",
     "StoredRun",
     "StoredRuns",
     "StudyRecord",
     "Ticket",
     "Tracker",
+    "Version",
     "faults",
     "join_tracker",
     "open_tracker",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from popsearch import sqlite
 from popsearch.tracking import residual_file
 from popsearch.tracking.client import connect
+from popsearch.tracking.registry import Registry
 from popsearch.tracking.runs import BATCH
 from popsearch.tracking.stored import search
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KIND = "leaderboard"
-_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter: no such alias
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class StoredBoards:
     def __init__(self, uri: str, data: str) -> None:
         self._client = connect(sqlite.absolute(uri))
         self._data = data
+        self._registry = Registry(uri, data)
 
     def residuals(
         self, study: str, number: int, of: residual_file.Of = "test"
@@ -85,16 +86,11 @@ class StoredBoards:
 
     def champion(self) -> str:
         """Give the study whose model is the champion of the data set; nothing without one."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            name = f"popsearch-{self._data}"
-            run_id = self._client.get_model_version_by_alias(name, "champion").run_id
-        except MlflowException as error:
-            if error.error_code not in _GONE:
-                raise
+        found = self._registry.champion()
+        if found is None:
             return ""
-        return next((study for study, own in self._runs.items() if run_id in own), "")
+        by_run = (study for study, own in self._runs.items() if found.run_id in own)
+        return found.tags.get("popsearch.study") or next(by_run, "")
 
     def write(self, page: BoardPage) -> bool:
         """Write a page on its run, made where it is not there, if anything on it is new.

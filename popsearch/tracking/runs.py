@@ -1,7 +1,7 @@
 """Runs and curves in MLflow."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from popsearch.data.intake import Intake
 
 BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
@@ -260,12 +262,22 @@ class MlflowTracker(Tracker):
         if self._outbox:
             self._outbox.send_rest()
 
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
-        run_id = self._ticket.run_id
-        return self._store_now(
-            "the fitted model is",
-            lambda: model.log(self._uri, run_id, pipeline, example, packages),
-        )
+    def log_model(
+        self,
+        fitted: Any,
+        intake: "Intake",
+        example: "pd.DataFrame",
+        packages: Sequence[str],
+        card: str,
+        name: str = "model",
+    ) -> str | None:
+        address: list[str] = []
+
+        def store() -> None:
+            of = (self._uri, self._ticket.run_id, name)
+            address.append(model.log(*of, fitted, intake, example, packages, card))
+
+        return address[0] if self._store_now("the fitted model is", store) else None
 
     def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
         run_id = self._ticket.run_id

@@ -1,6 +1,6 @@
 """What a tracker is asked to write down: the side that the search sees."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from popsearch.data.intake import Intake
 
 Given = Literal["given back", "failed"]
 
@@ -120,14 +121,32 @@ class Tracker:
     def send_rest(self) -> None:
         """Try once more to send what waits for a server; the last call of a process."""
 
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
-        """Store a fitted pipeline as a model of the study's run, in a format without pickle.
+    def log_model(
+        self,
+        fitted: Any,
+        intake: "Intake",
+        example: "pd.DataFrame",
+        packages: Sequence[str],
+        card: str,
+        name: str = "model",
+    ) -> str | None:
+        """Store a fitted pipeline or a blend as a model of the study's run, without pickle.
+
+        Parameters
+        ----------
+        example
+            Some rows with the user's own columns.
+        packages
+            What the model needs to be loaded.
+        card
+            What is told of it, as Markdown.
 
         Returns
         -------
-        Whether it was stored: not where a server is away, for a model cannot wait.
+        Its address, empty without tracking; none where it was not stored, for a server is away
+        and a model cannot wait.
         """
-        return True
+        return ""
 
     def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
         """Store residuals on the validation rows, (n_rows,), by number of their trials.

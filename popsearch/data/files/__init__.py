@@ -11,11 +11,22 @@ import pyarrow as pa
 
 from popsearch.data.files import arrowfile, csvfile
 from popsearch.data.files.cells import DECIMAL, NUMBER, booleans, numbers, plain, refuse
-from popsearch.data.files.dates import times
+from popsearch.data.files.dates import form_of, times
 from popsearch.data.files.header import tidy
 from popsearch.errors import DataError, did_you_mean
 
-__all__ = ["NUMBER", "SUFFIXES", "booleans", "find", "numbers", "plain", "read", "refuse", "times"]
+__all__ = [
+    "NUMBER",
+    "SUFFIXES",
+    "booleans",
+    "find",
+    "form_of",
+    "numbers",
+    "plain",
+    "read",
+    "refuse",
+    "times",
+]
 
 _TEXT = (".csv", ".tsv", ".txt")
 SUFFIXES = (*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".zip", ".parquet", ".feather", ".arrow")
