@@ -2,19 +2,24 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
+import optuna
+import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error
 
 from popsearch import __main__
-from popsearch.ensemble import members
+from popsearch.config import NoTracking
+from popsearch.ensemble import made, members, verdict
 from popsearch.leaderboard.gathered import Place, find
 from popsearch.plan import Plan, prepare
 from popsearch.study import stored
@@ -37,9 +42,7 @@ def run(*argv: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def swept(
-    tmp_path_factory: pytest.TempPathFactory, cache_folder: None
-) -> Iterator[tuple[Path, str]]:
+def swept(tmp_path_factory: pytest.TempPathFactory, cache_folder: None) -> tuple[Path, str]:
     """A folder with a sweep of three families, whose mix is better, and what it printed."""
     folder = tmp_path_factory.mktemp("swept")
     command = [sys.executable, "-m", "popsearch", *SWEEP]
@@ -48,7 +51,7 @@ def swept(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    yield folder, done.stdout
+    return folder, done.stdout
 
 
 @pytest.fixture
@@ -70,6 +73,11 @@ def weights() -> dict[str, float]:
     trials = [t for t in stored.trials(URL, own_study()) if t.state == "complete"]
     best = min(trials, key=lambda t: t.scores["val_mse"])
     return {name: float(value or 0) for name, value in best.params.items()}
+
+
+def note(key: str) -> Any:
+    """What the ensemble's study stores."""
+    return find(Place(URL, NoTracking(name="none"))).notes[own_study()][key]
 
 
 def plans(compose: Any) -> dict[str, Plan]:
@@ -134,14 +142,8 @@ def test_what_it_says_of_its_members_holds(out: str) -> None:
     }
     assert shown == known
     assert [float(row[0]) for row in table] == sorted(shown.values(), reverse=True)
-    test = find(Place(URL, _tracking())).notes[own_study()]["test"]
+    test = note("test")
     assert f"test            MSE {test['test_mse']:.2f}" in told
-
-
-def _tracking() -> Any:
-    from popsearch.config import NoTracking
-
-    return NoTracking(name="none")
 
 
 def test_mlflow_has_a_run_of_it(out: str) -> None:
@@ -150,7 +152,7 @@ def test_mlflow_has_a_run_of_it(out: str) -> None:
     query = f"tags.`popsearch.study` = '{own_study()}'"
     runs = {run.data.tags["popsearch.kind"]: run for run in client.search_runs(["1"], query)}
     study, trial = runs["study"], runs["trial"]
-    test = find(Place(URL, _tracking())).notes[own_study()]["test"]
+    test = note("test")
     assert study.info.status == "FINISHED"
     assert study.data.metrics["test_mse"] == test["test_mse"]
     assert study.data.metrics["held_out_mse"] < study.data.metrics["held_out_single_mse"]
@@ -220,10 +222,120 @@ def test_on_another_computer_residuals_come_from_the_runs(
     assert len(stored.trials(URL, own_study())) == 1  # the same weights
 
 
-def test_a_kill_between_opening_and_scores_is_one_opening(
-    out: str, workdir: Path, swept: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+def test_stopped_and_killed_it_goes_on(
+    out: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same command refits, and tells the scores that there would have been."""
-    for name in ("optuna.db", "optuna.db-wal"):
-        if (file := swept[0] / name).exists():
-            (workdir / name).write_bytes(file.read_bytes())
+    """A signal during the refit, and a death between opening and scores: in the end the same."""
+    study = optuna.load_study(study_name=own_study(), storage=URL)
+    before = study.user_attrs["test"]
+    study.set_user_attr("test", None)  # the opening is stored, the scores are not
+
+    def refit(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members.Part, "refit", refit)
+        assert run("ensemble") == 143
+    assert "stopped by SIGTERM" in capsys.readouterr().out
+    assert run("ensemble") == 0
+    after = optuna.load_study(study_name=own_study(), storage=URL).user_attrs
+    assert after["test"]["test_mse"] == pytest.approx(before["test_mse"])
+    assert len(after["test_openings"]) == 1
+    assert run("check") == 0
+
+
+# ---- none ---------------------------------------------------------------------------------------
+
+FEW = ("data.rows=400", "n_trials=1", "tracking=none")
+
+
+def test_without_a_better_mix_there_is_none(
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two models that are nearly the same one: nothing is stored or opened, and it is said why."""
+    assert run("-m", "model=ridge,linear", *FEW) == 0
+    told = capsys.readouterr().out
+    assert "no ensemble of 400 synthetic tracks" in told
+    assert "the best single model, " in told
+    assert "is as good on 42 held-out validation rows (MSE " in told
+    assert told.rpartition("rank  family")[2]
+    names = stored.names(URL)
+    assert len(names) == 2
+    assert not (workdir / "mlflow.db").exists()
+    assert run("-m", "model=ridge,linear", *FEW, "ensemble=false") == 0
+    assert "ensemble" not in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr(verdict, "MIN_HELD_OUT", 43)
+        patch.setattr(made, "MIN_HELD_OUT", 43)
+        assert run("ensemble", "tracking=none") == 0
+    assert "are 42, and 43 must be there" in capsys.readouterr().out
+    # A study of an earlier version did not store what it was trained with.
+    (ridge,) = [name for name in names if "-ridge-" in name]
+    with optuna.storages.RDBStorage(URL).engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM study_user_attributes WHERE key = 'config'")
+    assert run("ensemble", "tracking=none") == 0
+    told = capsys.readouterr().out
+    assert f"{ridge} is left out: it is of an earlier version: its command, given again, " in told
+    assert "it takes two complete trials, and there is none" in told
+
+
+def test_folds_and_two_objectives_have_members_too(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Residuals of all folds, in one order for all families: those of a model refitted per fold."""
+    more = ("split=kfold", "split.n_splits=3", "objectives=[val_mse,predict_s]")
+    assert run("-m", "model=linear,decision_tree", *FEW, *more) == 0
+    assert "held-out validation rows" in capsys.readouterr().out
+    cfg = compose("tracking=none")
+    found = find(Place(cfg.storage.url, cfg.tracking))
+    pool = members.pool(found, found.notes, cfg, False, print)
+    assert not pool.left_out
+    linear, tree = sorted(pool.members, key=lambda member: -len(member.family))[::-1]
+    assert (linear.family, tree.family) == ("linear", "decision_tree")
+    plan = linear.plan
+    expected = []
+    for fold in plan.split.folds:
+        X, y = plan.seen.to_numpy(), plan.table.y
+        fitted = LinearRegression().fit(X[fold.train], y[fold.train])
+        expected.append(y[fold.val] - fitted.predict(X[fold.val]))
+    np.testing.assert_allclose(linear.residuals, np.concatenate(expected), atol=1e-3)
+    np.testing.assert_array_equal(members.y_val(linear.plan), members.y_val(tree.plan))
+
+
+def test_a_member_whose_data_changed_is_left_out(
+    compose: Any, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file with another row is other data; one that is gone is named."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(200, 3)), columns=["a", "b", "target"])
+    frame.to_csv("own.csv", index=False)
+    data = ("data=csv", "data.path=own.csv", "data.target=target", "features=all")
+    assert run("-m", "model=ridge,linear", *data, "n_trials=1", "tracking=none") == 0
+    frame.iloc[:-1].to_csv("own.csv", index=False)
+    capsys.readouterr()
+    assert run("ensemble", "tracking=none") == 0
+    told = capsys.readouterr().out
+    assert told.count("is left out: its data, or what is made of them, are no longer") == 2
+    Path("own.csv").unlink()
+    assert run("ensemble", "tracking=none") == 0
+    assert capsys.readouterr().out.count("is left out: data.path=own.csv") == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], "must be a database of studies, but there is none yet"),
+        (["format=csv"], "format is not a setting"),
+        (["n_trials=0", "data.rows=x"], "n_trials must be at least 1"),
+    ],
+)
+def test_a_mistake_creates_nothing(
+    argv: list[str], expected: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clear lines and code 2."""
+    assert run("ensemble", *argv) == 2
+    captured = capsys.readouterr()
+    assert expected in captured.err
+    assert captured.out == ""
+    assert not [*workdir.iterdir()]

@@ -75,7 +75,7 @@ def make(
     made = Made(found.notes[own[0]]["about"] if own else {}, Pool([]))
     with Interrupts(None) as interrupts:
         try:
-            with threads.limited(0), interrupts.allowed():
+            with interrupts.allowed():
                 made = replace(made, pool=pool(found, own, cfg, is_given, listener.doing))
             made, weights = _select(made)
             if not weights:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch import config, models, provenance, residuals, trial
+from popsearch import config, models, provenance, residuals, threads, trial
 from popsearch import plan as plans
 from popsearch.config import Config
 from popsearch.errors import PopsearchError
@@ -40,12 +40,17 @@ class Part:
         study = "-".join(self.plan.study_name.rsplit("-", 2)[1:])
         return f"{study}/{self.trial.number}"
 
+    @property
+    def family(self) -> str:
+        """Of its model."""
+        return self.plan.cfg.model.name
+
     def refit(self) -> "Pipeline":
         """Give features and model, fitted on training and validation rows at its best step."""
         return self.plan.refit(dict(self.trial.params), int(self.trial.scores["best_resource"]))
 
     def __str__(self) -> str:
-        return f"{self.plan.cfg.model.name} trial {self.trial.number}"
+        return f"{self.family} trial {self.trial.number}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,4 +192,5 @@ def _train_again(plan: Plan, best: StoredTrial, here: Residuals) -> None:
                 lambda: training.val_residuals(member, outcome.best_step - 1),
             )
 
-    trial.run(training, 1, lambda *_: False, ended, plan.patience)
+    with threads.limited(plan.n_train_rows):
+        trial.run(training, 1, lambda *_: False, ended, plan.patience)

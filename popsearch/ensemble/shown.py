@@ -58,13 +58,11 @@ def show(console: Console, made: Made) -> None:
         why = f"stopped by {made.stopped_by}" if made.stopped_by else made.why_not
         console.print(Text(f"no ensemble of {where}: {why}"), soft_wrap=True)
         return
-    n_families = len({member.plan.cfg.model.name for member in made.pool.members})
+    console.print(Text(f"ensemble of {where}", "bold"), soft_wrap=True)
+    members = made.pool.members
+    families = {member.family for member in members}
     console.print(
-        Text(f"ensemble of {where}", "bold"),
-        soft_wrap=True,
-    )
-    console.print(
-        f"{len(entered.shares)} of the {len(made.pool.members)} best trials of {n_families} families",
+        f"{len(entered.shares)} of the {len(members)} best trials of {', '.join(sorted(families))}",
         soft_wrap=True,
     )
     table = Table(box=None, padding=(0, SPACE, 0, 0))
