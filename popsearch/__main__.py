@@ -120,8 +120,8 @@ def _compare(done: "Sequence[tuple[Config, Result]]", argv: Sequence[str]) -> No
     configs, studies = [cfg for cfg, _ in done], {result.study for _, result in done}
     command = hide_secrets(shlex.join(["python", "-m", "popsearch", *argv]))
     try:
-        stopped_by = after_sweep(console, configs, studies, command)
-        typed.after_sweep(console, configs, studies)
+        mixes, stopped_by = after_sweep(console, configs, studies, command)
+        typed.after_sweep(console, configs, studies | mixes)
     except PopsearchError as error:
         _refuse(error)
     if stopped_by:

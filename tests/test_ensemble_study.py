@@ -1,10 +1,10 @@
 """An ensemble from a sweep to the leaderboard: made once, repeated for nothing, and refused."""
 
+import contextlib
+import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,11 @@ def run(*argv: str) -> int:
 def swept(tmp_path_factory: pytest.TempPathFactory, cache_folder: None) -> tuple[Path, str]:
     """A folder with a sweep of three families, whose mix is better, and what it printed."""
     folder = tmp_path_factory.mktemp("swept")
-    command = [sys.executable, "-m", "popsearch", *SWEEP]
-    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as told:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert run(*SWEEP) == 0
+    return folder, told.getvalue()
 
 
 @pytest.fixture
@@ -107,6 +105,7 @@ def test_it_enters_the_leaderboard(out: str, capsys: pytest.CaptureFixture[str])
     shown = out.partition("rank  family")[2].splitlines()[1]
     assert shown.split()[:2] == ["1", "ensemble"]
     assert f"{first['test_mse']:.2f}" in shown
+    assert "dimmed: of earlier commands" not in out
 
 
 def test_its_test_score_is_that_of_the_refitted_members(
@@ -187,9 +186,9 @@ def test_again_costs_and_opens_nothing(
     monkeypatch.setattr(Plan, "refit", fail)
     monkeypatch.setattr(Plan, "open_test", fail)
     assert run("ensemble", "demo") == 0
-    again = capsys.readouterr().out
-    told = out.partition("ensemble of ")[2].partition("2,500 synthetic tracks, seed 777: 875")
-    assert again.partition("ensemble of ")[2].splitlines()[1:4] == told[2].splitlines()[1:4]
+    again = capsys.readouterr().out.partition("ensemble of ")[2].splitlines()
+    assert again == out.partition("ensemble of ")[2].splitlines()[: len(again)]
+    assert len(again) > len(weights()) + 3
     assert board(capsys)[0]["n_openings"] == 1
     assert len(stored.trials(URL, own_study())) == 1
 

@@ -41,38 +41,40 @@ def ensemble(words: Sequence[str], command: str, console: "Console") -> str:
     for place, found in asked.found.items():
         for key in sorted(asked.keys):
             cfg, names = asked.configs[place], _on(found, key)
-            if names and (by := _make(found, names, cfg, asked.is_search, command, console)):
-                return by
+            if names:
+                made = _make(found, names, cfg, asked.is_search, command, console)
+                if made.stopped_by:
+                    return made.stopped_by
     return ""
 
 
 def after_sweep(
     console: "Console", configs: Sequence["Config"], studies: Collection[str], command: str
-) -> str:
+) -> tuple[set[str], str]:
     """Make an ensemble on each board on which a sweep has put several studies.
 
     What keeps one from being made is told; it costs no more than the ensemble.
 
     Returns
     -------
-    The signal that ended it, nothing where none did.
+    The ensembles' studies, and the signal that ended it, nothing where none did.
     """
+    own: set[str] = set()
     by_place = {Place(cfg.storage.url, cfg.tracking): cfg for cfg in configs if cfg.ensemble}
     for place, cfg in by_place.items():
         found = find(place)
-        keys = [
-            standings.key(found.notes[name]["about"]) for name in studies if name in found.notes
-        ]
+        keys = [standings.key(note["about"]) for n, note in found.notes.items() if n in studies]
         for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
             try:
-                stopped_by = _make(found, _on(found, key), cfg, False, command, console)
+                made = _make(found, _on(found, key), cfg, False, command, console)
             except PopsearchError as error:
                 line = f"no ensemble: {error.faults[0]}"
                 console.print(line, style="yellow", markup=False, soft_wrap=True)
-            else:
-                if stopped_by:
-                    return stopped_by
-    return ""
+                continue
+            own |= {made.entered.study} if made.entered else set()
+            if made.stopped_by:
+                return own, made.stopped_by
+    return own, ""
 
 
 def _make(
@@ -82,12 +84,12 @@ def _make(
     is_given: bool,
     command: str,
     console: "Console",
-) -> str:
+) -> Made:
     progress = Progress(console)
     with progress.shown():
-        made: Made = make(found, names, cfg, is_given, command, progress)
+        made = make(found, names, cfg, is_given, command, progress)
     show(console, made)
-    return made.stopped_by
+    return made
 
 
 def _on(found: Found, key: str) -> list[str]:
