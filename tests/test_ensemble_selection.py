@@ -15,7 +15,7 @@ from sklearn.metrics import mean_squared_error
 from popsearch import intervals
 from popsearch.ensemble import selection, verdict
 from popsearch.ensemble.selection import N_PICKS, mixed, select
-from popsearch.ensemble.verdict import MIN_HELD_OUT, half, judge
+from popsearch.ensemble.verdict import half, judge, n_units
 
 SMALL = arrays(np.float64, (3, 6), elements=st.integers(-9, 9).map(float))
 
@@ -123,15 +123,21 @@ def test_it_comes_near_the_best_mix_there_is() -> None:
 
 
 def test_a_better_mix_wins() -> None:
-    """Two that err independently; MSEs and the interval are those of the held-out half."""
+    """Two that err independently; each row is scored by what the other half of the rows chose."""
     residuals = errors(5.0, 5.0)
     found = judge(residuals)
-    held_out = residuals[:, ~half(4000)]
     assert found.mix_wins
-    assert (found.n_selecting, found.n_held_out) == (2000, 2000)
-    assert found.single_mse == pytest.approx(mse(held_out[found.single]))
-    assert found.mix_mse == pytest.approx(mse(held_out.mean(axis=0)), rel=0.01)
-    assert found.gain_low < found.single_mse - found.mix_mse < found.gain_high
+    first, mix, alone = half(4000), np.empty(4000), np.empty(4000)
+    for choosing in (first, ~first):
+        mix[~choosing] = select(residuals[:, choosing]) @ residuals[:, ~choosing]
+        single = np.argmin([mse(own) for own in residuals[:, choosing]])
+        alone[~choosing] = residuals[single, ~choosing]
+    assert (found.mix_mse, found.single_mse) == pytest.approx((mse(mix), mse(alone)))
+    assert found.mix_mse == pytest.approx(25 / 2, rel=0.05)
+    plain = stats.bootstrap(
+        [np.square(alone) - np.square(mix)], np.mean, method="percentile", rng=1, n_resamples=999
+    ).confidence_interval
+    assert (found.gain_low, found.gain_high) == pytest.approx((plain.low, plain.high), rel=0.05)
 
 
 def test_the_held_out_rows_choose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,31 +156,20 @@ def test_the_held_out_rows_choose_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     spoiled[:, ~marked] = np.array([[900.0], [1.0], [0.0]])
     second = judge(spoiled)
     np.testing.assert_array_equal(seen[0], residuals[:, marked])
-    np.testing.assert_array_equal(seen[1], seen[0])
-    assert second.single == first.single == int(np.argmin([mse(r) for r in residuals[:, marked]]))
+    np.testing.assert_array_equal(seen[1], residuals[:, ~marked])
+    np.testing.assert_array_equal(seen[2], seen[0])
+    assert (first.singles[0], second.singles) == (first.singles[0], (first.singles[0], 2))
 
 
 def test_luck_on_the_rows_that_select_does_not_win() -> None:
-    """Of 40 models that err alike but for noise, mixes look better than they are, and do not win.
-
-    With the noise on the selecting rows alone; where it is on all rows the mean is better indeed.
-    """
-    shared = errors(9.0)[0]
-    residuals = np.tile(shared, (40, 1))
-    residuals[:, half(4000)] += errors(*[3.0] * 40, n_rows=2000)
+    """The best model alone errs by noise only, so the mix is better where it was selected only."""
+    noise = errors(9.0, n_rows=200)[0]
+    residuals = noise + np.vstack([np.zeros(200), errors(*[3.0] * 40, n_rows=200, seed=1)])
+    assert mse(mixed(select(residuals), residuals)) < 0.99 * mse(residuals[0])
     found = judge(residuals)
-    marked = residuals[:, half(4000)]
-    gain = min(mse(own) for own in marked) - mse(mixed(select(marked), marked))
-    assert gain > 5
+    assert found.singles == (0, 0)
+    assert found.mix_mse > found.single_mse
     assert not found.mix_wins
-
-
-def test_few_rows_tell_nothing() -> None:
-    """However good the mix looks on them."""
-    opposite = np.array([[5.0, -5.0], [-5.0, 5.0]])
-    enough = np.tile(opposite, MIN_HELD_OUT)
-    assert judge(enough).mix_wins
-    assert not judge(enough[:, : 2 * MIN_HELD_OUT - 2]).mix_wins
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=60))
@@ -184,6 +179,7 @@ def test_a_group_is_on_one_side(groups: list[int]) -> None:
     marked = half(len(groups), numbers)
     sides = {group: {*marked[numbers == group]} for group in numbers}
     assert all(len(side) == 1 for side in sides.values())
+    assert n_units(len(groups), numbers) == len(sides)
     n_marked = sum(True in side for side in sides.values())
     assert n_marked == (len(sides) + 1) // 2
 

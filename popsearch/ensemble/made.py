@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from popsearch import threads
 from popsearch.config import Config
 from popsearch.data import keys
-from popsearch.ensemble import together
+from popsearch.ensemble import together, verdict
 from popsearch.ensemble.entered import Entered, Listener, enter
-from popsearch.ensemble.members import KIND, Member, Pool, pool, y_val
+from popsearch.ensemble.members import KIND, Pool, pool, y_val
 from popsearch.ensemble.selection import mixed, select
-from popsearch.ensemble.verdict import MIN_HELD_OUT, Verdict, judge
+from popsearch.ensemble.verdict import Verdict
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.leaderboard.gathered import Found
 from popsearch.models.training import mse
@@ -43,6 +43,13 @@ class Made:
     verdict: Verdict | None = None
     entered: Entered | None = None
     stopped_by: str = ""
+
+    @property
+    def single(self) -> str:
+        """The model that is best by itself; two where each half of the rows has its own."""
+        assert self.verdict is not None
+        members = (self.pool.members[place] for place in self.verdict.singles)
+        return " or ".join(dict.fromkeys(map(str, members)))
 
 
 def make(
@@ -96,11 +103,14 @@ def _select(made: Made) -> tuple[Made, dict[str, float]]:
     if len(members) < 2:
         n = "one" if members else "none"
         return replace(made, why_not=f"it takes two complete trials, and there is {n}"), {}
-    residuals = np.stack([member.residuals for member in members])
-    verdict = judge(residuals, _groups(members[0].plan))
-    made = replace(made, verdict=verdict)
-    if not verdict.mix_wins:
-        return replace(made, why_not=_why_not(verdict, members[verdict.single])), {}
+    residuals, groups = np.stack([m.residuals for m in members]), _groups(members[0].plan)
+    if (n_units := verdict.n_units(residuals.shape[1], groups)) < verdict.MIN_UNITS:
+        what = "validation rows" if groups is None else "groups of validation rows"
+        why_not = f"{n_units} {what} are too few to tell whether a mix is better, it takes "
+        return replace(made, why_not=f"{why_not}{verdict.MIN_UNITS}"), {}
+    made = replace(made, verdict=(judged := verdict.judge(residuals, groups)))
+    if not judged.mix_wins:
+        return replace(made, why_not=_why_not(made, judged)), {}
     # What was to be decided on held-out rows is decided; all rows know the weights better.
     weights = {m.key: float(w) for m, w in zip(members, select(residuals), strict=True) if w}
     if len(weights) < 2:
@@ -108,23 +118,18 @@ def _select(made: Made) -> tuple[Made, dict[str, float]]:
     return made, weights
 
 
-def _why_not(verdict: Verdict, single: Member) -> str:
-    if verdict.n_held_out < MIN_HELD_OUT:
-        return (
-            f"half of the validation rows, which would tell whether it is better, are "
-            f"{verdict.n_held_out}, and {MIN_HELD_OUT} must be there"
-        )
+def _why_not(made: Made, judged: Verdict) -> str:
     return (
-        f"the best single model, {single}, is as good on {verdict.n_held_out:,} held-out "
-        f"validation rows (MSE {verdict.single_mse:.2f}, of the mix {verdict.mix_mse:.2f}; "
-        f"95 % of the difference: {verdict.gain_low:.2f} to {verdict.gain_high:.2f})"
+        f"the best single model, {made.single}, is as good on held-out validation rows: MSE "
+        f"{judged.single_mse:.2f}, the mix {judged.mix_mse:.2f}; 95 % of the difference: "
+        f"{judged.gain_low:.2f} to {judged.gain_high:.2f}"
     )
 
 
 def _scores(made: Made, weights: Mapping[str, float]) -> dict[str, float]:
     """Give what is stored of a mix, by the names that scores have everywhere."""
-    members, verdict = made.pool.members, made.verdict
-    assert verdict is not None
+    members, judged = made.pool.members, made.verdict
+    assert judged is not None
     chosen = [member for member in members if member.key in weights]
     own = mixed(np.array([weights[m.key] for m in chosen]), [m.residuals for m in chosen])
     variance = _variance(members[0].plan)
@@ -135,10 +140,10 @@ def _scores(made: Made, weights: Mapping[str, float]) -> dict[str, float]:
         "best_resource": len(chosen),
         "n_members": len(chosen),
         "fit_s": 0.0,
-        "held_out_mse": verdict.mix_mse,
-        "held_out_single_mse": verdict.single_mse,
-        "held_out_gain_low": verdict.gain_low,
-        "held_out_gain_high": verdict.gain_high,
+        "held_out_mse": judged.mix_mse,
+        "held_out_single_mse": judged.single_mse,
+        "held_out_gain_low": judged.gain_low,
+        "held_out_gain_high": judged.gain_high,
     }
     return scores | ({"val_r2": 1 - scores["val_mse"] / variance} if variance else {})
 

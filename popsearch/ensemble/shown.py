@@ -84,13 +84,12 @@ def _lines(made: Made) -> Iterator[tuple[str, str]]:
     entered, verdict = made.entered, made.verdict
     assert entered is not None
     assert verdict is not None
-    single = made.pool.members[verdict.single]
     yield (
         "held out",
         (
-            f"MSE {verdict.mix_mse:.2f} on {verdict.n_held_out:,} validation rows when selected on "
-            f"the other {verdict.n_selecting:,}; {single}: {verdict.single_mse:.2f}, "
-            f"{verdict.gain_low:.2f} to {verdict.gain_high:.2f} more (95 %)"
+            f"MSE {verdict.mix_mse:.2f} when each half of the validation rows is mixed for by the "
+            f"other; {made.single}: {verdict.single_mse:.2f}, {verdict.gain_low:.2f} to "
+            f"{verdict.gain_high:.2f} more (95 %)"
         ),
     )
     best = min(member.trial.scores["val_mse"] for member in made.pool.members)

@@ -40,9 +40,10 @@ def ensemble(words: Sequence[str], command: str, console: "Console") -> str:
     asked = typed.asked(words)
     for place, found in asked.found.items():
         for key in sorted(asked.keys):
-            cfg, names = asked.configs[place], _on(found, key)
+            search, names = asked.searches.get(key), _on(found, key)
+            cfg = search or asked.configs[place]
             if names:
-                made = _make(found, names, cfg, asked.is_search, command, console)
+                made = _make(found, names, cfg, search is not None, command, console)
                 if made.stopped_by:
                     return made.stopped_by
     return ""

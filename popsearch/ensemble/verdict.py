@@ -10,26 +10,28 @@ from popsearch.ensemble.selection import mixed, select
 from popsearch.models.training import mse
 
 SEED = 777
-MIN_HELD_OUT = 30  # rows; with fewer a bootstrap says little
+MIN_UNITS = 50  # rows, or groups of rows; of fewer a bootstrap tells little
+
+Groups = NDArray[np.intp] | None
+"""Number of each row's group, (n_rows,), where rows belong together."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A mix that was selected on one half of the validation rows, judged on the other half.
+    """Mixes that were selected on one half of the validation rows, judged on the other half.
 
     Parameters
     ----------
-    single
-        The place of the model that is the best one on the half that selects.
+    singles
+        Places of the models that are best on each half, and are judged on the other one as well.
     mix_mse, single_mse
-        On the half that was held out.
+        On all rows, each of them scored by what the other half chose.
     gain_low, gain_high
-        A 95 % interval of what the mix errs less there, paired by row.
+        A 95 % interval of what the mix errs less, paired by row.
     """
 
-    n_selecting: int
-    n_held_out: int
-    single: int
+    singles: tuple[int, int]
+    n_rows: int
     mix_mse: float
     single_mse: float
     gain_low: float
@@ -38,43 +40,43 @@ class Verdict:
     @property
     def mix_wins(self) -> bool:
         """Whether it is better by more than noise."""
-        return self.gain_low > 0 and self.n_held_out >= MIN_HELD_OUT
+        return self.gain_low > 0
 
 
-def judge(residuals: NDArray[np.floating], groups: NDArray[np.intp] | None = None) -> Verdict:
-    """Select on one half of the rows, and compare with the best single model on the other.
+def judge(residuals: NDArray[np.floating], groups: Groups = None) -> Verdict:
+    """Let each half of the rows choose a mix and a single model, and compare on the other half.
 
-    Both are chosen on the same half, so that neither knows the rows on which they meet.
+    Both are chosen by the same rows, so that neither knows those on which they meet (two-fold
+    cross-validation of the choice).
 
     Parameters
     ----------
     residuals
         Of each model on the validation rows, (n_models, n_rows).
     groups
-        Number of each row's group, (n_rows,), where rows belong together: a group is on one side.
+        A group is in one half.
     """
-    selecting = half(residuals.shape[1], groups)
-    chooses, held_out = residuals[:, selecting], residuals[:, ~selecting]
-    mix = mixed(select(chooses), held_out)
-    single = int(np.argmin([mse(own.astype(np.float64)) for own in chooses]))
-    alone = held_out[single].astype(np.float64)
-    kept = None if groups is None else groups[~selecting]
-    low, high = intervals.of_difference(mix, alone, kept)
-    return Verdict(
-        n_selecting=int(selecting.sum()),
-        n_held_out=int((~selecting).sum()),
-        single=single,
-        mix_mse=mse(mix),
-        single_mse=mse(alone),
-        gain_low=low,
-        gain_high=high,
-    )
+    n_rows = residuals.shape[1]
+    first = half(n_rows, groups)
+    mix, alone = np.empty(n_rows), np.empty(n_rows)
+    singles = []
+    for held_out in (~first, first):
+        choosing, meeting = residuals[:, ~held_out], residuals[:, held_out]
+        singles.append(int(np.argmin([mse(own.astype(np.float64)) for own in choosing])))
+        mix[held_out] = mixed(select(choosing), meeting)
+        alone[held_out] = meeting[singles[-1]]
+    low, high = intervals.of_difference(mix, alone, groups)
+    return Verdict((singles[0], singles[1]), n_rows, mse(mix), mse(alone), low, high)
 
 
-def half(n_rows: int, groups: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
+def half(n_rows: int, groups: Groups = None) -> NDArray[np.bool_]:
     """Mark half of the rows, or those of half of the groups: always the same ones."""
     units = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_units = int(units.max()) + 1
-    chosen = np.random.default_rng(SEED).permutation(n_units) < n_units / 2
-    marked: NDArray[np.bool_] = chosen[units]
+    n = n_units(n_rows, groups)
+    marked: NDArray[np.bool_] = (np.random.default_rng(SEED).permutation(n) < n / 2)[units]
     return marked
+
+
+def n_units(n_rows: int, groups: Groups = None) -> int:
+    """Give how many rows there are, or groups of rows."""
+    return n_rows if groups is None else len(np.unique(groups))

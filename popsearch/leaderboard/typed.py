@@ -67,17 +67,19 @@ class Asked:
     Parameters
     ----------
     found
-        The studies there are, by a configuration that says where.
+        The studies there are.
+    configs
+        Of each place one that names it.
     keys
         Of the boards.
-    is_search
-        Whether settings of a search named them.
+    searches
+        Of each board the search that named it; none where boards were not named so.
     """
 
     found: Mapping[Place, Found]
     configs: Mapping[Place, Config]
     keys: Collection[str]
-    is_search: bool
+    searches: Mapping[str, Config]
 
 
 def asked(words: Sequence[str], faults: Sequence[str] = ()) -> Asked:
@@ -110,12 +112,13 @@ def asked(words: Sequence[str], faults: Sequence[str] = ()) -> Asked:
     ]
     refuse(_unknown(names, {each["data"] for each in about}, list(places)))
     keys = {standings.key(each) for each in about if not names or each["data"] in names}
-    is_search = any(map(is_of_a_search, settings))
-    if is_search:
-        keys &= {standings.key(provenance.about(prepare(cfg))) for cfg in configs}
+    searches: dict[str, Config] = {}
+    if any(map(is_of_a_search, settings)):
+        searches = {standings.key(provenance.about(prepare(cfg))): cfg for cfg in configs}
+        keys &= searches.keys()
         none = "no study yet on these data, features and split; search on them, or leave them out"
         refuse([] if keys else [none])
-    return Asked(found, places, keys, is_search)
+    return Asked(found, places, keys, searches)
 
 
 def after_sweep(console: "Console", configs: Sequence[Config], studies: Collection[str]) -> None:
