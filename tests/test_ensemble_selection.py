@@ -164,7 +164,7 @@ def test_the_held_out_rows_choose_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_luck_on_the_rows_that_select_does_not_win() -> None:
     """The best model alone errs by noise only, so the mix is better where it was selected only."""
     noise = errors(9.0, n_rows=200)[0]
-    residuals = noise + np.vstack([np.zeros(200), errors(*[3.0] * 40, n_rows=200, seed=1)])
+    residuals = noise + np.vstack([np.zeros(200), errors(*[9.0] * 40, n_rows=200, seed=1)])
     assert mse(mixed(select(residuals), residuals)) < 0.99 * mse(residuals[0])
     found = judge(residuals)
     assert found.singles == (0, 0)
