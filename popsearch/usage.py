@@ -64,8 +64,8 @@ Commands
   sync all             also those of other machines, if they are gone
   check                compare every trial with its MLflow run; check STUDY that study only
   check repair         make the runs agree with their studies
+  ensemble             mix the best models of all studies on the same rows, if that is better
   leaderboard          all studies on the same rows, best first; leaderboard DATA those only
-  ensemble             mix the best models of all studies on the same rows; ensemble DATA
   leaderboard format=csv output=FILE    or json, markdown
 """
 

@@ -54,12 +54,16 @@ class Together(Plan):
         return []
 
     def shares(self, weights: Params) -> list[tuple[float, Part]]:
-        """Give how much of each part a mix has, the most first."""
-        found = [(float(weight or 0), self.parts[key]) for key, weight in weights.items()]
+        """Give how much of each part a mix has, the most first; of those whose study is there."""
+        found = [
+            (float(w or 0), self.parts[key]) for key, w in weights.items() if key in self.parts
+        ]
         return sorted(found, key=lambda share: (-share[0], share[1].trial.scores["val_mse"]))
 
     def refit(self, params: Params, resource: int) -> Any:
         """Give the mix of these weights, each part fitted on training and validation rows."""
+        if gone := [key for key in params if key not in self.parts]:
+            raise LookupError(f"{', '.join(gone)}: there is no such trial any more")
         shares = self.shares(params)
         fitted = []
         for place, (_, part) in enumerate(shares, start=1):
