@@ -1,10 +1,12 @@
 """What can be typed in place of a search: python -m popsearch cache, check, predict, ...."""
 
+import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from popsearch.errors import ConfigError, StorageError
+from popsearch.faults import hide_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,6 +114,34 @@ def predict(words: list[str]) -> None:
     typed.predict(words, _console())
 
 
+def ensemble(words: list[str]) -> None:
+    """Make an ensemble of the best trials of all studies on the same data, features and split.
+
+    Parameters
+    ----------
+    words
+        Names of data sets, and settings.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to make it of, or a word is none of these; then nothing was created.
+    StorageError
+        If a database does not answer.
+    SystemExit
+        If a signal stopped it.
+    """
+    from popsearch import interrupt
+    from popsearch.ensemble import typed
+
+    console = _console()
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    command = shlex.join(["python", "-m", "popsearch", "ensemble", *words])
+    if stopped_by := typed.ensemble(words, hide_secrets(command), console):
+        raise SystemExit(interrupt.EXIT_CODES[stopped_by])
+
+
 def sync(words: list[str]) -> None:
     """Send what tracking servers have yet to hear of.
 
@@ -141,6 +171,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
     "champion": champion,
     "check": check,
+    "ensemble": ensemble,
     "leaderboard": leaderboard,
     "predict": predict,
     "sync": sync,

@@ -244,6 +244,7 @@ class Config(Section):
     max_failures: Count | None
     warm_start: str | None
     seed: Seed
+    ensemble: bool
     leak_r2: Annotated[float, Field(gt=0, le=1)]
     report: bool
     data: Data

@@ -15,7 +15,7 @@ from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.openings import Opening
 from popsearch.pictures.album import Album
 from popsearch.plan import Plan, prepare
-from popsearch.residuals import N_KEPT, Residuals
+from popsearch.residuals import N_KEPT, Residuals, kept_here
 from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Patience, Study, storage_errors
@@ -100,7 +100,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
             opened.callback(study.close)
-            for key, fact in (("about", provenance.about(plan)), ("command", command)):
+            facts = {"about": provenance.about(plan), "config": provenance.config(plan)}
+            for key, fact in {**facts, "command": command}.items():
                 if study.note(key) != fact:
                     study.note(key, fact)
             tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
@@ -108,10 +109,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             local.recover(study, tracker)
             tracker.close_left_behind()
             interrupts.limit(study.left_s(interrupts.left_s()))
-        residuals = Residuals(
-            f"{cfg.storage.url}/{plan.study_name}",
-            [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)],
-        )
+        best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
+        residuals = kept_here(cfg.storage.url, study.name, best)
         residuals.remove_others()
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
@@ -137,6 +136,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                     scores = finish(
                         plan, study, tracker, interrupts, terminal.complain, album.opened
                     )
+                    if scores and scores.stored:
+                        _keep(study, tracker, residuals)
                     crowned = champion.after_study(plan, study, scores)
             except Interrupted as stop:
                 stopped_by = stop.reason
@@ -184,6 +185,13 @@ def _settle(cfg: Config, study: Study, tracker: Tracker, terminal: Terminal) -> 
     else:
         repaired = [f"{each}: repaired" for each in found.repaired]
         terminal.disagreed([*map(str, found.disagreements), *repaired])
+
+
+def _keep(study: Study, tracker: Tracker, residuals: Residuals) -> None:
+    """Store the best trials' residuals with the study's run: other computers look there."""
+    best = ((trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT))
+    found = {number: residuals.of(number, val_mse) for number, val_mse in best}
+    tracker.log_val_residuals({n: own for n, own in found.items() if own is not None})
 
 
 def _advice(plan: Plan, study: Study, residuals: Residuals) -> list[str]:

@@ -65,6 +65,7 @@ Commands
   sync all             also those of other machines, if they are gone
   check                compare every trial with its MLflow run; check STUDY that study only
   check repair         make the runs agree with their studies
+  ensemble             mix the best models of all studies on the same rows, if that is better
   leaderboard          all studies on the same rows, best first; leaderboard DATA those only
   leaderboard format=csv output=FILE    or json, markdown
   champion             the best model of each data set; champion STUDY to choose one

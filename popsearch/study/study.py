@@ -219,6 +219,17 @@ class Study:
             return _counts(self._storage.get_trial(asked.id))
         return True
 
+    def add(self, params: Mapping[str, float], scores: Mapping[str, float]) -> None:
+        """Store a complete trial that nobody asked for: of shares, from 0 to 1."""
+        share = optuna.distributions.FloatDistribution(0, 1)
+        trial = optuna.trial.create_trial(
+            params=dict(params),
+            distributions=dict.fromkeys(params, share),
+            values=[scores[name] for name in self._objectives],
+            user_attrs={"scores": dict(scores), "worker": self._worker},
+        )
+        self._patience(self._study.add_trial, trial)
+
     def n_points(self) -> float:
         """Give how many different trials there can be at all."""
         return self.space.n_points() if self._grid is None else self._grid.n_points

@@ -74,10 +74,12 @@ class StoredBoards:
         self._data = data
         self._registry = Registry(uri, data)
 
-    def residuals(self, study: str, number: int) -> NDArray[np.float32] | None:
-        """Give the residuals of a study's trial on the test rows, where they are stored."""
+    def residuals(
+        self, study: str, number: int, of: residual_file.Of = "test"
+    ) -> NDArray[np.float32] | None:
+        """Give the residuals of a study's trial on these rows, where they are stored."""
         for run_id in self._runs.get(study, []):
-            found = residual_file.read(self._client, run_id, number)
+            found = residual_file.read(self._client, run_id, number, of)
             if found is not None:
                 return found
         return None

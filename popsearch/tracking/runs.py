@@ -281,6 +281,13 @@ class MlflowTracker(Tracker):
 
         return address[0] if self._store_now("the fitted model is", store) else None
 
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
+        run_id = self._ticket.run_id
+        return self._store_now(
+            "the residuals on the validation rows are",
+            lambda: residual_file.log_new(self._client, run_id, residuals),
+        )
+
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
         run_id = self._ticket.run_id
         return self._store_now(

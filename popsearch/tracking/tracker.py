@@ -171,6 +171,15 @@ class Tracker:
         """Give training and validation MSE of a trial by resource; empty where not known."""
         return {}
 
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
+        """Store residuals on the validation rows, (n_rows,), by number of their trials.
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
+        """
+        return True
+
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
         """Store the residuals on the test rows, (n_rows,), of the trial with this number.
 
