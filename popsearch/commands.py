@@ -53,6 +53,26 @@ def check(words: list[str]) -> None:
         raise SystemExit(1)
 
 
+def eda(words: list[str]) -> None:
+    """Look at a table before any search: its columns, and what each says about the target.
+
+    Parameters
+    ----------
+    words
+        Settings of data, split and tracking, and ``output=``.
+
+    Raises
+    ------
+    ConfigError
+        If anything is wrong with the table or the settings; then nothing was created.
+    StorageError
+        If a file cannot be written, or the tracking store does not answer.
+    """
+    from popsearch.eda import typed
+
+    typed.eda(words, _console())
+
+
 def leaderboard(words: list[str]) -> None:
     """Show all studies on the same data, features and split, best first.
 
@@ -104,6 +124,7 @@ def sync(words: list[str]) -> None:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
     "check": check,
+    "eda": eda,
     "leaderboard": leaderboard,
     "sync": sync,
 }

@@ -111,6 +111,10 @@ def _ratio(cells: Categories, ranked: NDArray[np.float64]) -> float | None:
 
 def _correlations(X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the linear correlations of the columns of X, each over the rows where both are there."""
+    if not np.isnan(X).any():
+        scaled = [_standardised(x) for x in X.T]
+        units = np.column_stack([np.full(len(X), np.nan) if s is None else s for s in scaled])
+        return np.clip(units.T @ units, -1, 1)
     there = (~np.isnan(X)).astype(np.float64)
     filled = np.where(there > 0, X, 0.0)
     n_own = np.maximum(there.sum(axis=0), 1)

@@ -14,6 +14,7 @@ N_VALUES = 24  # numbers with no more different ones are counted one by one
 N_TOP = 8  # categories that are named
 CENTRE = (0.005, 0.995)  # what a histogram shows where few values stretch it
 STRETCHED = 3.0
+LARGEST_WHOLE = 1e9
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,20 @@ def _histogram(values: NDArray[np.float64]) -> Histogram:
     inner = np.quantile(values, CENTRE)
     if high - low > STRETCHED * (inner[1] - inner[0]) > 0:
         low, high = map(float, inner)
-    if not np.isfinite(high - low):  # numbers near the largest that there are
-        low, high = low / 4, high / 4
-        edges = np.linspace(low, high, N_BINS + 1) * 4
-    else:
-        edges = np.linspace(low, high, N_BINS + 1)
-    if not np.all(np.diff(edges) > 0):  # one value, or too near to one another to be told apart
-        low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-        edges = np.unique([low, high])
+    edges = _edges(low, high, whole=bool(np.all(values == np.rint(values))))
     counts, edges = np.histogram(values, edges)
     return Histogram(edges, counts, len(values) - int(counts.sum()))
+
+
+def _edges(low: float, high: float, whole: bool) -> NDArray[np.float64]:
+    """Give edges from low to high; between whole numbers as many to each bin, or it would comb."""
+    if whole and 1 <= high - low < LARGEST_WHOLE:
+        width = np.ceil((high - low + 1) / N_BINS)
+        return np.arange(np.floor(low) - 0.5, high + width, width)
+    with np.errstate(over="ignore"):
+        edges = low * np.linspace(1, 0, N_BINS + 1) + high * np.linspace(0, 1, N_BINS + 1)
+    edges[[0, -1]] = low, high
+    if np.all(np.diff(edges) > 0):
+        return edges
+    # One value, or values too near to one another to be told apart.
+    return np.array([np.nextafter(low, -np.inf), np.nextafter(high, np.inf)])

@@ -11,6 +11,7 @@ from popsearch.eda import distribution
 from popsearch.eda.cells import Categories, Cells
 
 N_BINS = 20
+QUARTILES = 0.25, 0.75
 N_CATEGORIES = 10  # the most frequent ones, which are told apart
 OTHERS, MISSING = "(others)", "(missing)"
 
@@ -66,13 +67,6 @@ def of(cells: Cells, kind: Kind) -> Groups:
     return Groups(codes, names, None if kind == "boolean" else at)
 
 
-def finest(cells: Cells) -> NDArray[np.intp]:
-    """Give a code for the group of each row, with every category by itself."""
-    if isinstance(cells, Categories):
-        return np.where(cells.codes < 0, len(cells.names), cells.codes)
-    return of(cells, "numeric").codes
-
-
 def target_by(groups: Groups, y: NDArray[np.float64]) -> TargetByGroup:
     """Give what the target is in each group.
 
@@ -81,34 +75,30 @@ def target_by(groups: Groups, y: NDArray[np.float64]) -> TargetByGroup:
     y
         One value for each code.
     """
-    n_groups = len(groups.names)
-    n = np.bincount(groups.codes, minlength=n_groups)
-    filled = n > 0
-    mean = np.full(n_groups, np.nan)
-    mean[filled] = np.bincount(groups.codes, y, minlength=n_groups)[filled] / n[filled]
-    ordered = y[np.lexsort((y, groups.codes))]
-    first = np.cumsum(n) - n
-
-    def quantile(share: float) -> NDArray[np.float64]:
-        """Interpolate between the two nearest, as ``numpy.quantile`` does."""
-        found = np.full(n_groups, np.nan)
-        place = share * (n[filled] - 1)
-        below = np.floor(place).astype(np.intp)
-        above = np.minimum(below + 1, n[filled] - 1)
-        low, high = ordered[first[filled] + below], ordered[first[filled] + above]
-        found[filled] = low + (high - low) * (place - below)
-        return found
-
-    return TargetByGroup(groups.names, groups.at, n, mean, quantile(0.25), quantile(0.75))
+    n = np.bincount(groups.codes, minlength=len(groups.names))
+    # Few different codes are sorted in one pass where they are small.
+    ordered = y[np.argsort(groups.codes.astype(np.int16), kind="stable")]
+    found = np.full((3, len(n)), np.nan)
+    for i, part in enumerate(np.split(ordered, np.cumsum(n)[:-1])):
+        if len(part):
+            found[:, i] = part.mean(), *np.quantile(part, QUARTILES)
+    return TargetByGroup(groups.names, groups.at, n, *found)
 
 
 def _bins(
     values: NDArray[np.float64], filled: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Give bins with about as many rows each, none of them empty, and the median of each."""
-    edges = np.unique(np.quantile(filled, np.linspace(0, 1, N_BINS + 1)))
-    used, own = np.unique(np.searchsorted(edges[1:-1], filled), return_inverse=True)
-    at = np.array([np.median(filled[own == code]) for code in range(len(used))])
+    """Give the bin of each value, and the median of each bin.
+
+    They have about as many rows each; a value that would fill a bin has one of its own.
+    """
+    edges = np.quantile(filled, np.linspace(0, 1, N_BINS + 1))
+    frequent = edges[1:][edges[1:] == edges[:-1]]
+    edges = np.unique([*edges, *np.nextafter(frequent, -np.inf)])
+    own = np.searchsorted(edges[1:-1], filled)
+    used = np.bincount(own) > 0
+    own = (np.cumsum(used) - 1)[own]
+    at = np.array([np.median(filled[own == code]) for code in range(np.count_nonzero(used))])
     codes = np.zeros(len(values), np.intp)
     codes[~np.isnan(values)] = own
     return codes, at
@@ -129,5 +119,3 @@ def most_frequent(cells: Categories) -> Groups:
     codes = place[cells.codes]
     names += [MISSING] if (cells.codes < 0).any() else []
     return Groups(codes, names, None)
-
-

@@ -15,7 +15,7 @@ from popsearch.eda.groups import TargetByGroup
 from popsearch.eda.periods import Periods
 from popsearch.features import left_out
 
-MOST_CELLS = 20_000_000
+MOST_CELLS = 5_000_000
 """Cells that are compared column by column; of a larger table a sample of the rows."""
 MOST_NUMBERS, MOST_CATEGORIES = 200, 30
 """Columns that are compared with one another."""
@@ -215,16 +215,17 @@ def _target(
             if complete
             else association.spearman(own.values, y)
         )
+    grouped = groups.of(own, kind)
+    # Categories that are shown together explain by themselves.
+    codes = grouped.codes if isinstance(own, Numbers) else own.codes + 1
+    explained = association.explained(codes, y)
     if kind == "labels":
         labels, rows = cells.labels(table, name)
         place = np.full(table.n_rows, -1)
         place[known] = np.arange(len(known))
-        visible = place[rows] >= 0
-        grouped, target = groups.most_frequent(labels.at(np.flatnonzero(visible))), y
-        by = groups.target_by(grouped, target[place[rows[visible]]])
-    else:
-        by = groups.target_by(groups.of(own, kind), y)
-    return TargetLook(pearson, spearman, association.explained(groups.finest(own), y), by)
+        visible = np.flatnonzero(place[rows] >= 0)
+        grouped, y = groups.most_frequent(labels.at(visible)), y[place[rows[visible]]]
+    return TargetLook(pearson, spearman, explained, groups.target_by(grouped, y))
 
 
 def _related(table: Table, columns: Sequence[ColumnLook]) -> Related:

@@ -127,5 +127,3 @@ def _few_blanked(found: groups.TargetByGroup, n_enough: int) -> groups.TargetByG
     few = found.n < n_enough
     mean, q25, q75 = (np.where(few, np.nan, each) for each in (found.mean, found.q25, found.q75))
     return groups.TargetByGroup(found.names, found.at, found.n, mean, q25, q75)
-
-

@@ -10,6 +10,7 @@ from popsearch.faults import hide_secrets
 from popsearch.tracking import server, stored
 from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
+from popsearch.tracking.looks import LookPage, log_look
 from popsearch.tracking.outbox import Notify
 from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
@@ -17,6 +18,7 @@ from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 __all__ = [
     "BoardPage",
     "Given",
+    "LookPage",
     "StoredBoards",
     "StoredRun",
     "StoredRuns",
@@ -25,6 +27,7 @@ __all__ = [
     "Tracker",
     "faults",
     "join_tracker",
+    "log_look",
     "open_tracker",
     "stored",
     "tracking_errors",
