@@ -114,7 +114,8 @@ def _correlations(X: NDArray[np.float64]) -> NDArray[np.float64]:
     if not np.isnan(X).any():
         scaled = [_standardised(x) for x in X.T]
         units = np.column_stack([np.full(len(X), np.nan) if s is None else s for s in scaled])
-        return np.clip(units.T @ units, -1, 1)
+        whole: NDArray[np.float64] = np.clip(units.T @ units, -1, 1)
+        return whole
     there = (~np.isnan(X)).astype(np.float64)
     filled = np.where(there > 0, X, 0.0)
     n_own = np.maximum(there.sum(axis=0), 1)
@@ -129,7 +130,8 @@ def _correlations(X: NDArray[np.float64]) -> NDArray[np.float64]:
         covariance = filled.T @ filled - sums * sums.T / n
         enough = (n > 1) & (variance > 1e-9) & (variance.T > 1e-9)
         found = np.where(enough, covariance / np.sqrt(variance * variance.T), np.nan)
-    return np.clip(found, -1, 1)
+    pairwise: NDArray[np.float64] = np.clip(found, -1, 1)
+    return pairwise
 
 
 def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64] | None:

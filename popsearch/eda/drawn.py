@@ -32,8 +32,7 @@ def distribution(ax: "Axes", found: Histogram | Bars, kind: Kind, n_rows: int, c
     if isinstance(found, Histogram):
         edges, is_date = _dates(found.edges) if kind == "datetime" else (found.edges, False)
         ax.stairs(shares, edges, fill=True, color=color)
-        if is_date:
-            _write_dates(ax)
+        _scale(ax, is_date)
         if found.n_beyond:
             beyond = 100 * found.n_beyond / (n_rows or n_counted)
             note(ax, f"{beyond:.2g} % beyond")
@@ -63,18 +62,15 @@ def target(ax: "Axes", by: TargetByGroup, kind: Kind) -> None:
         if kind == "boolean":
             ax.set_xticks(at, by.names)
             return
-        ax.set_xticks([])
-        for i, name in enumerate(by.names):
-            ax.text(i + 0.12, 0.03, short(name, 14), rotation=90, ha="left", va="bottom",
-                    fontsize=6.5, transform=ax.get_xaxis_transform())  # fmt: skip
+        turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(at, [short(name, 12) for name in by.names], fontsize=6.5, **turned)
         return
     at, is_date = _dates(by.at) if kind == "datetime" else (by.at, False)
     there = ~missing & (by.n > 0)
     line = "-" if there.sum() > 1 else "o"
     ax.fill_between(at[there], by.q25[there], by.q75[there], color=LIGHT, lw=0)
     ax.plot(at[there], by.mean[there], line, color=BLUE, marker="o", markersize=3, linewidth=1.2)
-    if is_date:
-        _write_dates(ax)
+    _scale(ax, is_date)
     if missing.any():
         mean = float(by.mean[missing][0])
         ax.axhline(mean, color=ORANGE, linewidth=1)
@@ -139,9 +135,18 @@ def _writable(days: NDArray[np.float64]) -> bool:
     return bool(np.nanmin(days) > DATED[0] and np.nanmax(days) < DATED[1])
 
 
+def _scale(ax: "Axes", is_date: bool) -> None:
+    """Write as many numbers or dates as there is room for."""
+    if not is_date:
+        ax.locator_params(axis="x", nbins=6)
+        return
+    _write_dates(ax)
+
+
 def _write_dates(ax: "Axes") -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=2, maxticks=5)
+    locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    written = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(written)

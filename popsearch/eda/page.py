@@ -12,10 +12,13 @@ from popsearch.eda.distribution import Bars
 from popsearch.eda.look import ColumnLook, Look
 from popsearch.eda.pictures import Picture
 from popsearch.errors import printable
+from popsearch.features import WHY_NOT
 
 TEMPLATE = Path(__file__).parent / "page.html"
 N_LISTED = 300  # columns of a table
 N_PAIRS = 12
+N_NAMED = 20  # columns in a sentence
+LARGE, LARGEST = 1e4, 1e9  # numbers between them are written in full
 LONGEST = 120  # characters of a name
 
 
@@ -37,17 +40,22 @@ def html(look: Look, pngs: Mapping[str, bytes]) -> str:
     for picture in pictures.of(look):
         encoded = base64.b64encode(pngs[picture.file]).decode()
         shown.setdefault(picture.section, []).append((picture, encoded))
-    n_features = len(look.features)
+    left_out: dict[str, list[str]] = {}
+    for column in look.columns:
+        if column.left_out:
+            left_out.setdefault(column.left_out, []).append(name(column.name))
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         look=look,
         pictures=shown,
         columns=look.columns[:N_LISTED],
         features=look.features[:N_LISTED],
         rows=[_summary(column) for column in look.columns[:N_LISTED]],
+        left_out={why: _listed(names) for why, names in left_out.items()},
+        texts=WHY_NOT["text"],
         pairs=strongest_pairs(look),
         n_undrawn=sum(bool(c.distribution) for c in look.columns)
         - len(pictures.distributions_shown(look)),
-        n_untargeted=max(0, n_features - pictures.N_PICTURED),
+        n_untargeted=max(0, len(look.features) - pictures.N_PICTURED),
         n_unmapped=max(0, len(look.related.names) - pictures.N_RELATED) + look.related.n_left_out,
         missing=[c for c in look.columns if c.n_missing],
         most_missing=pictures.N_MISSING,
@@ -66,8 +74,9 @@ def markdown(look: Look) -> str:
     for column in look.features[:20]:
         assert column.target is not None
         told = column.target
-        cells = (_plain(column.name), column.kind, share(column.n_missing / look.n_rows),
-                 share(told.explained), number(told.pearson, 2), number(told.spearman, 2))  # fmt: skip
+        missing, correlations = share(column.n_missing / look.n_rows), (told.pearson, told.spearman)
+        cells = [_plain(column.name), column.kind, missing, share(told.explained)]
+        cells += [number(value, 2) for value in correlations]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "All of it: `eda/eda.html` among the artifacts."]
     return "\n".join(lines)
@@ -82,16 +91,15 @@ def sealed(look: Look) -> str:
 
 
 def strongest_pairs(look: Look) -> list[tuple[str, str, float]]:
-    """Give the pairs of features that go together most, the strongest first."""
-    values = np.nan_to_num(look.related.values)
-    i, j = np.triu_indices(len(values), 1)
-    strongest = np.argsort(-np.abs(values[i, j]), kind="stable")[:N_PAIRS]
-    names = look.related.names
-    return [
-        (names[i[k]], names[j[k]], float(values[i[k], j[k]]))
-        for k in strongest
-        if values[i[k], j[k]]
-    ]
+    """Give the pairs of features that go together most: two of numbers, or two categories."""
+    related = look.related
+    is_category = np.array([name in related.categories for name in related.names])
+    i, j = np.triu_indices(len(related.names), 1)
+    values = related.values[i, j]
+    alike = np.isfinite(values) & (is_category[i] == is_category[j])
+    i, j, values = i[alike], j[alike], values[alike]
+    strongest = np.argsort(-np.abs(values), kind="stable")[:N_PAIRS]
+    return [(related.names[i[k]], related.names[j[k]], float(values[k])) for k in strongest]
 
 
 def name(text: str) -> str:
@@ -104,7 +112,9 @@ def number(value: float | None, decimals: int | None = None) -> str:
     """Give a number as a table shows it."""
     if value is None or np.isnan(value):
         return ""
-    return f"{value:.{decimals}f}" if decimals is not None else f"{value:,.4g}"
+    if decimals is not None:
+        return f"{value:.{decimals}f}"
+    return f"{value:,.0f}" if LARGE <= abs(value) < LARGEST else f"{value:.4g}"
 
 
 def share(value: float | None) -> str:
@@ -134,3 +144,8 @@ def _date(days: float) -> str:
 def _plain(text: str) -> str:
     """Give a text that Markdown takes for nothing else."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|$~" else c for c in name(text))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - N_NAMED:,} more" if len(names) > N_NAMED else ""
+    return ", ".join(names[:N_NAMED]) + more

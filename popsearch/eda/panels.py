@@ -54,10 +54,15 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def grid(n: int, height: float = HEIGHT) -> "tuple[Figure, list[Axes]]":
+def grid(n: int, height: float = HEIGHT, below: float = 0.25) -> "tuple[Figure, list[Axes]]":
     """Give a figure with so many panels, and the panels.
 
     The room around them is given, not sought: seeking it takes twice as long as drawing.
+
+    Parameters
+    ----------
+    below
+        Inches for what stands below each panel.
     """
     from matplotlib.figure import Figure
 
@@ -67,10 +72,10 @@ def grid(n: int, height: float = HEIGHT) -> "tuple[Figure, list[Axes]]":
     room = {
         "left": (LEFT + 0.35) / width,
         "right": 1 - 0.1 / width,
-        "bottom": (BOTTOM + 0.25) / tall,
+        "bottom": (BOTTOM + below) / tall,
         "top": 1 - 0.25 / tall,
         "wspace": 0.45 / (WIDTH - 0.45),
-        "hspace": 0.5 / (height - 0.5),
+        "hspace": (0.25 + below) / (height - 0.25 - below),
     }
     axes = figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw=room).ravel().tolist()
     for unused in axes[n:]:
@@ -92,11 +97,12 @@ def png(figure: "Figure") -> bytes:
     from PIL import Image
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     stream = io.BytesIO()
     # A palette makes the file a third as large; a mail holds the page.
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    drawn = pixels.quantize(N_COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    seen = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    pixels = Image.fromarray(np.asarray(seen)).convert("RGB")
+    drawn = pixels.quantize(N_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     drawn.save(stream, format="png", optimize=True)
     return stream.getvalue()
 

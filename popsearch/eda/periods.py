@@ -97,7 +97,8 @@ def _dates(days: NDArray[np.float64], column: str) -> tuple[str, NDArray[np.floa
     if span > MONTHS:
         months = dates.astype("datetime64[M]").astype("datetime64[D]")
         return f"month of {column}", months.astype(np.float64)
-    return f"day of {column}", np.floor(days)
+    whole: NDArray[np.float64] = np.floor(days)
+    return f"day of {column}", whole
 
 
 def _numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:

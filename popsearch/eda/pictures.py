@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from popsearch.eda import drawn, panels
+from popsearch.eda.cells import CATEGORIES
 from popsearch.eda.look import ColumnLook, Look
 from popsearch.eda.panels import BLUE, GRAY, ORANGE, short
 
@@ -105,7 +106,8 @@ def _missing(look: Look) -> "Figure":
 
 
 def _target(look: Look, columns: Sequence[ColumnLook]) -> "Figure":
-    figure, axes = panels.grid(len(columns))
+    named = any(column.kind in CATEGORIES for column in columns)
+    figure, axes = panels.grid(len(columns), 2.4 if named else 2.1, 0.55 if named else 0.25)
     looks = [column.target for column in columns if column.target]
     # One scale for all, or a weak feature would look like a strong one.
     low = min(float(np.nanmin(each.by.q25)) for each in looks)
@@ -141,7 +143,7 @@ def _relations(look: Look) -> "Figure":
                 color = "white" if abs(value) > 0.6 else panels.INK
                 ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6, color=color)
     bar = figure.colorbar(image, shrink=0.6, aspect=30)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 

@@ -100,8 +100,7 @@ class _Progress:
 
     def tell(self, what: str) -> None:
         """Say what is done next."""
-        name = shown.short(what)
-        self._progress.update(self._task, advance=1, description=name)
+        self._progress.update(self._task, advance=1, description=panels.short(what))
 
 
 def _foreign(word: str) -> str:
