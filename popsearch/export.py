@@ -79,7 +79,7 @@ def table(trials: Sequence[StoredTrial]) -> "pa.Table":
     import pyarrow as pa
 
     scores = list(dict.fromkeys(name for trial in trials for name in trial.scores))
-    params = list(dict.fromkeys(name for trial in trials for name in trial.params))
+    params = sorted({name for trial in trials for name in trial.params})  # as Optuna has them
     columns: dict[str, pa.Array] = {
         "number": pa.array([t.number for t in trials], pa.int64()),
         "state": pa.array([t.state for t in trials], pa.string()),

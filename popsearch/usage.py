@@ -96,7 +96,7 @@ popsearch export: the trials of a study as CSV or Parquet
 
 Usage
   python -m popsearch export STUDY [output=FILE] [curves=FILE] [storage.url=URL]
-  python -m popsearch export KEY=VALUE ... [output=FILE]    the study that such a search would continue
+  python -m popsearch export KEY=VALUE ... [output=FILE]   the study of that search
 
 Examples
   python -m popsearch export demo-gbr-30bcebd8 output=trials.parquet curves=curves.csv

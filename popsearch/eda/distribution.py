@@ -100,10 +100,11 @@ def summary(values: NDArray[np.float64]) -> Summary | None:
     values = values[~np.isnan(values)]
     if not len(values):
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        low, q25, median, q75, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
-        moments = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    return Summary(*moments, float(low), float(q25), float(median), float(q75), float(high))
+    low, q25, median, q75, high = map(float, np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+    largest = max(abs(low), abs(high)) or 1.0
+    scaled = values / largest  # squares of large numbers would be infinite
+    std = float(scaled.std(ddof=1)) * largest if len(values) > 1 else 0.0
+    return Summary(float(scaled.mean()) * largest, std, low, q25, median, q75, high)
 
 
 def _histogram(values: NDArray[np.float64]) -> Histogram:

@@ -67,9 +67,8 @@ def target(ax: "Axes", by: TargetByGroup, kind: Kind) -> None:
         return
     at, is_date = _dates(by.at) if kind == "datetime" else (by.at, False)
     there = ~missing & (by.n > 0)
-    line = "-" if there.sum() > 1 else "o"
     ax.fill_between(at[there], by.q25[there], by.q75[there], color=LIGHT, lw=0)
-    ax.plot(at[there], by.mean[there], line, color=BLUE, marker="o", markersize=3, linewidth=1.2)
+    ax.plot(at[there], by.mean[there], "o-", color=BLUE, markersize=3, linewidth=1.2)
     _scale(ax, is_date)
     if missing.any():
         mean = float(by.mean[missing][0])

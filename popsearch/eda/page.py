@@ -50,6 +50,7 @@ def html(look: Look, pngs: Mapping[str, bytes]) -> str:
         columns=look.columns[:N_LISTED],
         features=look.features[:N_LISTED],
         rows=[_summary(column) for column in look.columns[:N_LISTED]],
+        n_columns=columns(len(look.columns)),
         left_out={why: _listed(names) for why, names in left_out.items()},
         texts=WHY_NOT["text"],
         pairs=strongest_pairs(look),
@@ -65,7 +66,7 @@ def html(look: Look, pngs: Mapping[str, bytes]) -> str:
 def markdown(look: Look) -> str:
     """Give the beginning of the page, for the description of a run."""
     lines = [
-        f"**{_plain(look.about)}**, {len(look.columns):,} columns, target {_plain(look.target)}.",
+        f"**{_plain(look.about)}**, {columns(len(look.columns))}, target {_plain(look.target)}.",
         sealed(look),
         "",
         "| column | kind | missing | explains alone | Pearson | Spearman |",
@@ -80,6 +81,11 @@ def markdown(look: Look) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "All of it: `eda/eda.html` among the artifacts."]
     return "\n".join(lines)
+
+
+def columns(n: int) -> str:
+    """Say how many there are."""
+    return "1 column" if n == 1 else f"{n:,} columns"
 
 
 def sealed(look: Look) -> str:

@@ -16,7 +16,7 @@ def show(console: "Console", look: Look) -> None:
     """Print the beginning of what the page tells."""
     from rich.table import Table
 
-    console.print(f"{look.about}: {len(look.columns):,} columns and the target {look.target}")
+    console.print(f"{look.about}: the target {look.target} and {page.columns(len(look.columns))}")
     counted: dict[str, list[str]] = {}
     for column in look.columns:
         if not column.left_out:
