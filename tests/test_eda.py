@@ -10,7 +10,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import stats
@@ -377,7 +377,11 @@ CELLS: dict[str, st.SearchStrategy[object]] = {
 }  # fmt: skip
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(  # to make a failing table smaller takes minutes
+    max_examples=8,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
 def test_any_table_can_be_looked_at(tmp_path: Path, draw: st.DataObject) -> None:
     """Small tables of any columns: pictures, and a page that names every column."""
@@ -393,7 +397,7 @@ def test_any_table_can_be_looked_at(tmp_path: Path, draw: st.DataObject) -> None
         pngs = {picture.file: panels.png(picture.draw()) for picture in pictures.of(found)}
     reader = Reader()
     reader.feed(page.html(found, pngs))
-    assert set(columns) <= set(reader.text.split())
+    assert all(name in reader.text for name in columns)
     assert page.markdown(found)
 
 

@@ -64,8 +64,8 @@ def test_the_table_is_optunas(study: optuna.Study, tmp_path: Path, ending: str) 
     seconds = expected["duration"].dt.total_seconds()
     assert found["duration_s"].tolist() == pytest.approx(seconds.tolist())
     assert found["worker"].tolist() == [t.user_attrs["worker"] for t in study.trials]
-    reasons = [t.user_attrs.get("reason") for t in study.trials]
-    assert found["reason"].fillna("").tolist() == [reason or "" for reason in reasons]
+    reasons = [t.user_attrs.get("reason") or None for t in study.trials]
+    assert [None if pd.isna(each) else each for each in found["reason"]] == reasons
 
 
 def test_curves_are_the_intermediate_values(study: optuna.Study, tmp_path: Path) -> None:
