@@ -10,8 +10,10 @@ from popsearch.eda.cells import Categories, Cells, Numbers
 
 def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
     """Give the linear correlation where both are there; none where one of them is constant."""
-    both = ~(np.isnan(x) | np.isnan(y))
-    a, b = _standardised(x[both]), _standardised(y[both])
+    missing = np.isnan(x) | np.isnan(y)
+    if missing.any():
+        x, y = x[~missing], y[~missing]
+    a, b = _standardised(x), _standardised(y)
     if a is None or b is None:
         return None
     return float(np.clip(a @ b, -1, 1))
@@ -136,10 +138,12 @@ def _correlations(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Give x with mean 0 and the sum of squares 1; none where it does not vary."""
-    if len(x) < 2 or x.min() == x.max():
+    if len(x) < 2 or (low := x.min()) == (high := x.max()):
         return None
-    largest = np.abs(x).max()
-    x = x / largest  # squares of large numbers would be infinite
-    x = x - x.mean()
+    x = x / max(abs(low), abs(high))  # squares of large numbers would be infinite
+    x -= x.mean()
     length = np.sqrt(x @ x)
-    return x / length if length > 0 else None
+    if not length:
+        return None
+    x /= length
+    return x

@@ -92,13 +92,16 @@ def _bins(
 
     They have about as many rows each; a value that would fill a bin has one of its own.
     """
-    edges = np.quantile(filled, np.linspace(0, 1, N_BINS + 1))
+    ordered = np.sort(filled)
+    edges = np.quantile(ordered, np.linspace(0, 1, N_BINS + 1))
     frequent = edges[1:][edges[1:] == edges[:-1]]
     edges = np.unique([*edges, *np.nextafter(frequent, -np.inf)])
     own = np.searchsorted(edges[1:-1], filled)
-    used = np.bincount(own) > 0
+    n = np.bincount(own)
+    used = n > 0
     own = (np.cumsum(used) - 1)[own]
-    at = np.array([np.median(filled[own == code]) for code in range(np.count_nonzero(used))])
+    parts = np.split(ordered, np.cumsum(n[used])[:-1])
+    at = np.array([np.median(part) for part in parts])
     codes = np.zeros(len(values), np.intp)
     codes[~np.isnan(values)] = own
     return codes, at
