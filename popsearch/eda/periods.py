@@ -93,10 +93,10 @@ def _dates(days: NDArray[np.float64], column: str) -> tuple[str, NDArray[np.floa
     span = np.nanmax(days) - np.nanmin(days)
     dates = (np.nan_to_num(days) * DAY_US).astype(np.int64).astype("datetime64[us]")
     if span > YEARS:
-        return f"year of {column}", dates.astype("datetime64[Y]").astype(np.int64) + 1970.0
+        return f"year of {column}", dates.astype("datetime64[Y]").astype(np.float64) + 1970
     if span > MONTHS:
-        months = dates.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-        return f"month of {column}", months + 0.0
+        months = dates.astype("datetime64[M]").astype("datetime64[D]")
+        return f"month of {column}", months.astype(np.float64)
     whole: NDArray[np.float64] = np.floor(days)
     return f"day of {column}", whole
 
