@@ -11,7 +11,7 @@ from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
 from popsearch.tracking import model, operations, residual_file, sending, server
-from popsearch.tracking.client import connect
+from popsearch.tracking.client import connect, experiment
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
 from popsearch.tracking.spool import FOLDER, Spool, file_of
@@ -64,14 +64,7 @@ class MlflowTracker(Tracker):
     def open_study(self, study: StudyRecord) -> str:
         from mlflow.entities import Dataset, DatasetInput
 
-        found = self._client.get_experiment_by_name(self._experiment)
-        # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        experiment_id: str = (
-            found.experiment_id
-            if found
-            else self._client.create_experiment(self._experiment, tags=kind)
-        )
+        experiment_id = experiment(self._client, self._experiment)
         self._send_left_behind()
         runs = self._client.search_runs(
             [experiment_id],
