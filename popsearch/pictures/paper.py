@@ -24,9 +24,17 @@ def figure(width: float = 8.0, height: float = 4.6) -> "Figure":
 
 
 def png(figure: "Figure") -> bytes:
-    """Give a figure as a PNG file."""
+    """Give a figure as a PNG file of 256 colours, a third as large as one of all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    Image.fromarray(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        stream, "png"
+    )
     return stream.getvalue()
 
 
@@ -80,7 +88,7 @@ def log_ticks(axes: "Axes", low: float, high: float) -> None:
     from matplotlib.ticker import LogLocator, NullLocator
 
     axes.set_xscale("log")
-    within = (1, 2, 5) if high / low < 200 else (1,)
+    within = (1, 2, 5) if high / low < 60 else (1,)
     axes.xaxis.set_major_locator(LogLocator(subs=within, numticks=7))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

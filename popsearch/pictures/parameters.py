@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_COLUMNS = 3
+MANY = 200  # trials above which dots are small
+N_LINES = 100  # trials that can be followed side by side: the best ones
 ABSENT = -0.12
 """Where a line crosses the axis of a parameter that the trial does not have."""
 
@@ -58,13 +60,14 @@ def slices(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
     for axes, name in zip(grid.flat, shown, strict=False):
         for state in ("pruned", "complete"):
             part = [trial for trial in trials if trial.state == state and name in trial.params]
-            x = [_place(space[name], trial.params[name]) for trial in part]
+            x = [_place(space[name], t.params[name]) + _aside(space[name], t) for t in part]
             y = [trial.scores["val_mse"] for trial in part]
-            dots(axes, x, y, bounds[1], state == "pruned", 4.5)
+            dots(axes, x, y, bounds[1], state == "pruned", 4.5 if len(trials) <= MANY else 3.0)
         axes.plot(_place(space[name], best.params.get(name, math.nan)), best.scores["val_mse"], "*",
                   color=SECOND, mec="white", ms=13, zorder=4)  # fmt: skip
         _scale(axes, space[name])
         axes.set_xlabel(plain(name))
+        axes.tick_params(labelsize=8.5)
         axes.set_ylim(*bounds)
         tidy(axes)
     for axes in grid.flat[len(shown) :]:
@@ -79,6 +82,7 @@ def parallel(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
     from matplotlib import colormaps
     from matplotlib.collections import LineCollection
 
+    n_all, trials = len(trials), sorted(trials, key=_rank)[:N_LINES]
     shown = [name for name in space if any(name in trial.params for trial in trials)]
     paper = figure(max(6.0, 1.6 + 1.25 * len(shown)), 4.8)
     axes = paper.add_subplot()
@@ -93,8 +97,7 @@ def parallel(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
     order = ranks.argsort()[::-1]  # the good ones on top
     drawn = [np.column_stack([range(len(heights)), lines[i]]) for i in order]
     colours = colormaps["Blues_r"](0.1 + 0.75 * ranks[order])
-    width = 1.2 if len(trials) <= 100 else 0.6
-    axes.add_collection(LineCollection(drawn, colors=colours, linewidths=width, alpha=0.7))
+    axes.add_collection(LineCollection(drawn, colors=colours, linewidths=1.2, alpha=0.7))
     best = min(range(len(trials)), key=lambda i: (trials[i].state != "complete", *_rank(trials[i])))
     axes.plot(lines[best], color=SECOND, linewidth=3, marker="o", ms=5)
     for place, name in enumerate(shown):
@@ -108,6 +111,8 @@ def parallel(trials: Sequence[Asked], space: Mapping[str, Param]) -> "Figure":
                       textcoords="offset points", va="center", fontsize=8)  # fmt: skip
     names = [*(plain(name, 18) for name in shown), "validation MSE"]
     axes.set_xticks(range(len(names)), names, rotation=18, ha="right", rotation_mode="anchor")
+    if len(trials) < n_all:
+        axes.set_title(f"the best {len(trials)} of {n_all:,} trials", fontsize=9, loc="left")
     axes.set(xlim=(-0.35, len(shown) + 0.35), ylim=(-0.06 + min(0.0, lines.min()), 1.06), yticks=[])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
@@ -160,11 +165,17 @@ def _place(param: Param, value: Scalar) -> float:
     return math.nan if value is None else float(value)
 
 
+def _aside(param: Param, trial: Asked) -> float:
+    """Give how far a dot is moved, so that those of one category do not hide one another."""
+    golden = trial.number * 0.618034 % 1 - 0.5
+    return 0.4 * golden if isinstance(param, CategoricalParam) else 0.0
+
+
 def _scale(axes: "Axes", param: Param) -> None:
     if isinstance(param, CategoricalParam):
         places = range(len(param.choices))
         names = [plain(choice, 14) for choice in param.choices]
-        turned: Any = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 24 else {}
+        turned: Any = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 20 else {}
         axes.set_xticks(places, names, **turned)
         axes.set_xlim(-0.5, len(param.choices) - 0.5)
         return
