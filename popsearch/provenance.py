@@ -29,6 +29,7 @@ def record(plan: Plan, command: str) -> StudyRecord:
         data_name=plan.table.name,
         data_digest=plan.table.fingerprint,
         data_source=plan.table.about,
+        params=list(plan.space.params),
     )
 
 

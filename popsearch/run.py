@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popsearch import advice, agreement, database, openings, provenance, sqlite, threads
-from popsearch.config import Config, NoTracking, RayExecutor
+from popsearch.config import Config, NoTracking, PostgresStorage, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
@@ -103,6 +104,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
+            shared = isinstance(cfg.storage, PostgresStorage)  # perhaps with other computers
+            opened.enter_context(tracker.watching(socket.gethostname() if shared else ""))
             interrupts.limit(study.left_s(interrupts.left_s()))
         residuals = Residuals(
             f"{cfg.storage.url}/{plan.study_name}",

@@ -1,6 +1,7 @@
 """What a tracker is asked to write down: the side that the search sees."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,8 @@ class StudyRecord:
     ----------
     texts
         Become files of the run, by name.
+    params
+        What is searched: columns of the trials.
     data_name, data_digest, data_source
         The table: its fingerprint is over all rows, where MLflow's own digest reads 10,000.
     """
@@ -34,6 +37,7 @@ class StudyRecord:
     data_name: str
     data_digest: str
     data_source: str
+    params: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,17 @@ class Tracker:
         Whether all that is known here has reached the store: not while a server is away.
         """
         return True
+
+    @contextlib.contextmanager
+    def watching(self, computer: str = "") -> Iterator[None]:
+        """Write now and then on the study's run what this computer does, until it is closed.
+
+        Parameters
+        ----------
+        computer
+            Its name, where others may write on the same run.
+        """
+        yield
 
     def describe(self, tags: Mapping[str, str]) -> None:
         """Write tags on the study's run."""
