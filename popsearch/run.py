@@ -151,7 +151,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             run_id,
             duration_s,
         )
-        tracker.close_study(*provenance.ending(result))
+        best = study.best()
+        page = tracker.page_of(best.run_id or "") if best else ""
+        tracker.close_study(*provenance.ending(plan, command, result, page))
     sqlite.tidy(cfg.storage.url)
     if not isinstance(cfg.tracking, NoTracking):
         sqlite.tidy(cfg.tracking.uri)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
-from popsearch.tracking import model, operations, residual_file, sending, server, views
+from popsearch.tracking import model, operations, residual_file, sending, server, trial_run, views
 from popsearch.tracking.client import connect
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
@@ -118,6 +118,10 @@ class MlflowTracker(Tracker):
             spool = Spool(file_of(ticket.study, self._worker))
             self._outbox = Outbox(self._client, self._uri, spool, self._notify)
 
+    def page_of(self, run_id: str) -> str:
+        known = run_id and not operations.read_own_id(run_id)
+        return views.page_of(self._ticket.experiment_id, run_id) if known else ""
+
     def start(self, number: int, params: Params) -> str:
         tags = {
             "mlflow.parentRunId": self._ticket.run_id,
@@ -125,10 +129,13 @@ class MlflowTracker(Tracker):
             "popsearch.kind": "trial",
             "popsearch.trial": str(number),
             "popsearch.worker": self._worker,
+            "mlflow.note.content": trial_run.description(number, self._ticket.study, params),
         }
         name = operations.own_id(number, self._worker)
         run_id = self._write(
-            operations.create(name, self._ticket.experiment_id, f"trial {number:04d}", tags)
+            operations.create(
+                name, self._ticket.experiment_id, trial_run.name(number, self._ticket.study), tags
+            )
         )
         unsent = {key: str(value) for key, value in params.items()}
         self._open[run_id] = _Sent(unsent, 0, time.monotonic())

@@ -83,8 +83,9 @@ def _monitors() -> list[Any]:
 
     # It would warn at each look of what a GPU does not tell.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
-    monitors: list[Any] = [CPUMonitor()]
-    for kind in (GPUMonitor, ROCMMonitor):
+    monitors: list[Any] = []
+    kinds: tuple[Any, ...] = (CPUMonitor, GPUMonitor, ROCMMonitor)
+    for kind in kinds:
         try:
             monitors.append(kind())
         except Exception:  # no such GPU, or not the package that reads it: each says it otherwise

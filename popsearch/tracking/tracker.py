@@ -61,6 +61,10 @@ class Tracker:
     page = ""
     """Where a browser finds the runs, below the address of the server."""
 
+    def page_of(self, run_id: str) -> str:
+        """Give where a browser finds a run, below the address of the server; empty if not yet."""
+        return ""
+
     def open_study(self, study: StudyRecord) -> str:
         """Open the run of a study, new or old, and give its id: empty without tracking."""
         return ""

@@ -55,6 +55,11 @@ def page(experiment_id: str) -> str:
     return f"#/experiments/{experiment_id}/runs?{query}"
 
 
+def page_of(experiment_id: str, run_id: str) -> str:
+    """Give where a run is shown, below the address of MLflow's server."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}"
+
+
 def _view(name: str, at: int, **state: Any) -> str:
     return json.dumps({"name": name, "createdAt": at, "updatedAt": at, "state": json.dumps(state)})
 
