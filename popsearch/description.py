@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from popsearch.run import Result
 
 LONGEST = 8000  # characters that MLflow takes in a tag
+SPACE = 2 * "\N{NO-BREAK SPACE}"  # MLflow draws a table without any between its columns
 
 
 def of_study(plan: Plan, command: str, result: "Result | None" = None, best: str = "") -> str:
@@ -35,7 +36,9 @@ def _ending(result: "Result", best: str) -> list[str]:
         rows.insert(1, ("best trial", f"[trial {result.best_trial}]({best})"))
     rows.append(("stopped by", result.stopped_by))
     cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
-    table = "\n".join(["| | |", "|---|---|", *(f"| {label} | {text} |" for label, text in cells)])
+    table = "\n".join(
+        ["| | |", "|---|---|", *(f"| {label}{SPACE} | {text} |" for label, text in cells)]
+    )
     told = [openings.warning(result.test_openings), *result.failures, *result.advice]
     if listed := "\n".join(f"- {line}" for line in told if line):
         return [table, listed]

@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 import mlflow
 from PIL import Image
@@ -25,7 +24,7 @@ from browsing import Browser, browsing, serving  # noqa: E402
 
 TRACKS = ROOT.parent / "shared/data/tracks.csv.gz"
 SEARCH = ["model=ridge,decision_tree,hist_gbr,lightgbm", "n_trials=25"]
-N_COLOURS = 128  # enough for pages of text and lines, at a third of the size
+N_COLOURS = 256  # enough for pages of text and lines, at a third of the size
 
 
 def search(folder: Path, data: Path) -> None:
@@ -94,7 +93,7 @@ def dashboard_pages(browser: Browser, address: str, folder: Path, to: Path) -> N
 
 PAGES: dict[tuple[str, ...], Callable[[Browser, str, Path, Path], None]] = {
     ("mlflow", "ui", "--port", "PORT", "--workers", "1"): mlflow_pages,
-    ("optuna_dashboard", "sqlite:///optuna.db", "--port", "PORT"): dashboard_pages,
+    ("optuna-dashboard", "sqlite:///optuna.db", "--port", "PORT"): dashboard_pages,
 }
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
-from servers import free_port
+
+from servers import WITHOUT_JOBS, free_port
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 """Debian's; Playwright's own would have to be downloaded."""
@@ -31,24 +32,22 @@ NOT_OURS = {
 
 @contextlib.contextmanager
 def serving(folder: Path, *command: str) -> Iterator[str]:
-    """Run a Python module that serves pages from a folder, and give its address.
+    """Run a command that serves pages from a folder, and give its address.
 
     Parameters
     ----------
     command
-        The module's name and arguments; ``PORT`` stands for the port.
+        As it is typed; ``PORT`` stands for the port.
     """
     port = free_port()
     words = [word.replace("PORT", str(port)) for word in command]
-    # MLflow's workers for jobs of its chatbot pages are seven more processes.
-    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / f"{words[0]}.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *words],
+            [Path(sys.executable).with_name(words[0]), *words[1:]],
             cwd=folder,
             stdout=log,
             stderr=log,
-            env=env,
+            env=os.environ | WITHOUT_JOBS,
             start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
@@ -82,13 +81,14 @@ class Browser:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         # MLflow opens its chat beside the page on the first visit.
         page.add_init_script(
-            "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
+            "if (location.protocol == 'http:')"
+            " localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
         )
 
     def open(self, address: str) -> Page:
         """Load an address anew, also where only what follows the # differs."""
+        self.page.goto("about:blank")
         self.page.goto(address)
-        self.page.reload()
         return self.page
 
     def _heard(self, message: ConsoleMessage) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 TAG = "mlflow.sharedViewState."
-FAMILIES, TRIALS, CURVES = "popsearch", "popsearch-trials", "popsearch-curves"
+FAMILIES, STUDIES = "popsearch", "popsearch-studies"
+TRIALS, CURVES = "popsearch-trials", "popsearch-curves"
 LONGEST = 5000  # characters that MLflow takes in a tag
 N_SHOWN = 20  # trials that are drawn at first, the best of all
 
@@ -17,11 +18,12 @@ _RUN_NAME, _CREATED, _DURATION = "attributes.`Run Name`", "runDateAndNestInfo", 
 _OF_STUDIES = ("val_mse", "test_mse", "test_mae", "test_r2", "n_complete", "n_pruned")
 _OF_TRIALS = ("val_mse", "train_mse", "val_mae", "best_resource", "fit_s")
 _PARAMS = "params.`"
-_BEST_TRIALS = {
-    "searchFilter": "tags.`popsearch.kind` = 'trial'",
-    "orderByKey": "metrics.`val_mse`",
-    "orderByAsc": True,
-}
+
+
+def _best(kind: str, score: str) -> dict[str, Any]:
+    """Give what lists runs of one kind, those with the lowest error first."""
+    only = {"searchFilter": f"tags.`popsearch.kind` = '{kind}'"}
+    return {**only, "orderByKey": f"metrics.`{score}`", "orderByAsc": True}
 
 
 def missing(tags: Mapping[str, str], params: Sequence[str]) -> dict[str, str]:
@@ -36,11 +38,15 @@ def missing(tags: Mapping[str, str], params: Sequence[str]) -> dict[str, str]:
     """
     earlier = _columns_of_params(tags.get(TAG + TRIALS, ""))
     columns = list(dict.fromkeys([*earlier, *(f"{_PARAMS}{name}`" for name in params)]))
+    trials, studies = _best("trial", "val_mse"), _table(_OF_STUDIES, [], 210)
     wanted = {
         # MLflow lists the newest first.
-        TAG + CURVES: _view("Curves", 1, **_BEST_TRIALS, **_charts()),
-        TAG + TRIALS: _view("Trials", 2, **_BEST_TRIALS, **_table(_OF_TRIALS, columns, 160)),
-        TAG + FAMILIES: _view("Families", 3, **_table(_OF_STUDIES, [], 210)),
+        TAG + CURVES: _view("Curves", 1, **trials, **_charts()),
+        TAG + TRIALS: _view("Trials", 2, **trials, **_table(_OF_TRIALS, columns, 160)),
+        # Trials stand below their study only where runs are listed by time, and of these MLflow
+        # loads a hundred at once. The studies alone are listed whole.
+        TAG + STUDIES: _view("Studies", 3, **_best("study", "test_mse"), **studies),
+        TAG + FAMILIES: _view("Families and their trials", 4, **studies),
     }
     return {
         tag: value
