@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from servers import WITHOUT_JOBS, free_port
 
@@ -77,6 +77,7 @@ class Browser:
     def __init__(self, page: Page) -> None:
         self.page, self.errors = page, list[str]()
         page.set_default_timeout(1000 * WAIT_S)
+        expect.set_options(timeout=1000 * WAIT_S)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         # MLflow opens its chat beside the page on the first visit.

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt in
 FAMILIES = ("ridge", "lasso", "elastic_net", "decision_tree")
 N_TRIALS = 25
 SWEEP = ("-m", f"model={','.join(FAMILIES)}", "data.rows=1500", f"n_trials={N_TRIALS}")
+KIND = "workflowType=machine_learning"
 DRAWN = ".js-plotly-plot .scatterlayer .trace"
 
 
@@ -89,7 +90,12 @@ def browser(chromium: Browser) -> Iterator[Browser]:
 
 def run_page(address: str, run: Any, tab: str = "") -> str:
     """Give where a run is shown."""
-    return f"{address}/#/experiments/1/runs/{run.info.run_id}{tab}"
+    return f"{address}/#/experiments/1/runs/{run.info.run_id}{tab}?{KIND}"
+
+
+def view_page(address: str, view: str) -> str:
+    """Give where a view of all runs is shown."""
+    return f"{address}/#/experiments/1/runs?{KIND}&viewStateShareKey={view}"
 
 
 def run_names(page: Page) -> Locator:
@@ -130,8 +136,7 @@ def test_the_studies_are_listed_by_test_error(
     place: Place, mlflow_ui: str, browser: Browser
 ) -> None:
     """However many trials there are: the best family first, and nothing but studies."""
-    query = "workflowType=machine_learning&viewStateShareKey=popsearch-studies"
-    page = browser.open(f"{mlflow_ui}/#/experiments/1/runs?{query}")
+    page = browser.open(view_page(mlflow_ui, "popsearch-studies"))
     expect(run_names(page)).to_have_count(len(FAMILIES))
     studies = [place.study(family) for family in FAMILIES]
     ranked = sorted(studies, key=lambda run: float(run.data.metrics["test_mse"]))
@@ -142,9 +147,8 @@ def test_the_trials_of_all_families_are_listed_by_error(
     place: Place, mlflow_ui: str, browser: Browser
 ) -> None:
     """The best of all is first, with its scores and the parameters of every family."""
-    query = "workflowType=machine_learning&viewStateShareKey=popsearch-trials"
     browser.page.set_viewport_size({"width": 2600, "height": 800})
-    page = browser.open(f"{mlflow_ui}/#/experiments/1/runs?{query}")
+    page = browser.open(view_page(mlflow_ui, "popsearch-trials"))
     trials = [trial for family in FAMILIES for trial in place.trials(family)]
     best = sorted(trials, key=lambda run: float(run.data.metrics["val_mse"]))
     expect(run_names(page).first).to_have_text(best[0].info.run_name)
@@ -155,10 +159,10 @@ def test_the_trials_of_all_families_are_listed_by_error(
 
 def test_the_curves_of_the_best_trials_are_drawn_together(mlflow_ui: str, browser: Browser) -> None:
     """Twenty lines in one chart, of the validation error at each step."""
-    query = "workflowType=machine_learning&viewStateShareKey=popsearch-curves"
-    page = browser.open(f"{mlflow_ui}/#/experiments/1/runs?{query}&compareRunsMode=CHART")
+    page = browser.open(view_page(mlflow_ui, "popsearch-curves") + "&compareRunsMode=CHART")
     chart = page.locator(".js-plotly-plot").first
-    expect(chart.locator(".scatterlayer .trace")).to_have_count(20)
+    lines = chart.locator(".scatterlayer .trace")
+    expect(lines).to_have_count(2 * 20)  # MLflow draws each as it is, and smoothed
     expect(page.get_by_text("curve/val_mse", exact=True).first).to_be_visible()
 
 
@@ -168,7 +172,8 @@ def test_a_trial_shows_its_curve_and_how_to_use_its_parameters(
     """One line with a point for each rung of rows; the description has words to be typed."""
     trial = place.trials("decision_tree")[0]
     page = browser.open(run_page(mlflow_ui, trial, "/model-metrics"))
-    expect(page.locator(DRAWN)).to_have_count(4)  # training and validation, MSE and MAE
+    for name in ("train_mae", "train_mse", "val_mae", "val_mse"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
     expect(page.locator(DRAWN).first.locator(".points path")).to_have_count(3)
     page = browser.open(run_page(mlflow_ui, trial))
     expect(page.get_by_text("model.known_good=[{max_depth: ")).to_be_visible()
@@ -182,7 +187,8 @@ def test_a_study_tells_what_came_of_it(place: Place, mlflow_ui: str, browser: Br
     table = page.locator("table", has_text="95 % interval")
     expect(table).to_contain_text(f"MSE {study.data.metrics['test_mse']:.2f}")
     expect(page.locator("pre", has_text="python -m popsearch model=lasso")).to_be_visible()
-    table.get_by_role("link").click()
+    there = table.get_by_role("link").get_attribute("href")
+    page = browser.open(f"{mlflow_ui}/{there}")
     expect(page.get_by_role("heading", name=best.info.run_name)).to_be_visible()
 
 

@@ -12,6 +12,7 @@ TAG = "mlflow.sharedViewState."
 FAMILIES, STUDIES = "popsearch", "popsearch-studies"
 TRIALS, CURVES = "popsearch-trials", "popsearch-curves"
 LONGEST = 5000  # characters that MLflow takes in a tag
+KIND = "workflowType=machine_learning"  # else MLflow shows its pages for chatbots
 N_SHOWN = 20  # trials that are drawn at first, the best of all
 
 _RUN_NAME, _CREATED, _DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"
@@ -57,13 +58,12 @@ def missing(tags: Mapping[str, str], params: Sequence[str]) -> dict[str, str]:
 
 def page(experiment_id: str) -> str:
     """Give where the families are shown, below the address of MLflow's server."""
-    query = f"workflowType=machine_learning&viewStateShareKey={FAMILIES}"
-    return f"#/experiments/{experiment_id}/runs?{query}"
+    return f"#/experiments/{experiment_id}/runs?{KIND}&viewStateShareKey={FAMILIES}"
 
 
 def page_of(experiment_id: str, run_id: str) -> str:
     """Give where a run is shown, below the address of MLflow's server."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}"
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{KIND}"
 
 
 def _view(name: str, at: int, **state: Any) -> str:
