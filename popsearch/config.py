@@ -185,10 +185,14 @@ class RayExecutor(Section):
 
 
 class MlflowTracking(Section):
-    """Runs and curves go to MLflow: a file here, unless another address is given."""
+    """Runs and curves go to MLflow: a file here, unless another address is given.
+
+    With ``system_metrics`` a study's run shows what the computer does meanwhile.
+    """
 
     name: Literal["mlflow"]
     uri: str
+    system_metrics: bool = True
 
 
 class ServerTracking(Section):
@@ -196,6 +200,7 @@ class ServerTracking(Section):
 
     name: Literal["server"]
     uri: str
+    system_metrics: bool = True
 
     @field_validator("uri", mode="before")
     @classmethod

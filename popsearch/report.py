@@ -94,41 +94,38 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def pairs(result: "Result") -> list[tuple[str, str]]:
-    """Give the rows of the table as plain text: what it is, and its value."""
-    labels, values = (
-        [
-            cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
-            for cell in cells
-        ]
-        for cells in (column.cells for column in _table(result).columns)
-    )
-    return [*zip(labels, values, strict=True)]
+def rows(result: "Result") -> list[tuple[str, str]]:
+    """Give what is told of a study that has a complete trial: what it is, and how much."""
+    told = [("trials", _counts(result))]
+    for name, value in (result.best_params or {}).items():
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        told.append((f"best {name}", shown))
+    told.append(("best step", f"{result.best_step} ({result.resource}={result.best_resource})"))
+    told.append(("validation", _errors(result.val_mse, result.val_mae)))
+    r2 = "" if result.test_r2 is None else f"   R² {result.test_r2:.3f}"
+    told.append(("test", _errors(result.test_mse, result.test_mae) + r2))
+    if between := _intervals(result):
+        told.append(("95 % interval", between))
+    if result.ensemble_n is not None:
+        errors = _errors(result.ensemble_mse, result.ensemble_mae)
+        told.append((f"mean of best {result.ensemble_n}", f"{errors} (test)"))
+    if result.mean_mse is not None:
+        told.append(("mean predictor", f"MSE {result.mean_mse:.2f}"))
+    if result.floor_mse is not None:
+        beaten = "which no model can beat on these rows"
+        told.append(("floor", f"MSE {result.floor_mse:.2f}, {beaten}"))
+    compiling = f", {duration(result.compile_s)} of it compiling" if result.compile_s else ""
+    told.append(("time", duration(result.duration_s) + compiling))
+    return told
 
 
 def _table(result: "Result") -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    table.add_row("trials", _counts(result))
-    for name, value in (result.best_params or {}).items():
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        table.add_row(f"best {name}", Text(shown))
-    table.add_row("best step", f"{result.best_step} ({result.resource}={result.best_resource})")
-    table.add_row("validation", _errors(result.val_mse, result.val_mae))
-    r2 = "" if result.test_r2 is None else f"   R² {result.test_r2:.3f}"
-    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}{r2}[/]")
-    if between := _intervals(result):
-        table.add_row("95 % interval", between)
-    if result.ensemble_n is not None:
-        errors = _errors(result.ensemble_mse, result.ensemble_mae)
-        table.add_row(f"mean of best {result.ensemble_n}", f"{errors} (test)")
-    if result.mean_mse is not None:
-        table.add_row("mean predictor", f"MSE {result.mean_mse:.2f}")
-    if result.floor_mse is not None:
-        table.add_row("floor", f"MSE {result.floor_mse:.2f}, which no model can beat on these rows")
-    compiling = f", {duration(result.compile_s)} of it compiling" if result.compile_s else ""
-    table.add_row("time", duration(result.duration_s) + compiling)
+    for label, told in rows(result):
+        style = "bold" if label == "test" else ""
+        table.add_row(Text(label, style), Text(told, style))
     return table
 
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from popsearch import advice, agreement, champion, database, openings, provenance, sqlite, threads
-from popsearch.config import Config, NoTracking, RayExecutor
+from popsearch.config import Config, NoTracking, PostgresStorage, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
@@ -108,6 +109,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
+            shared = isinstance(cfg.storage, PostgresStorage)  # perhaps with other computers
+            opened.enter_context(tracker.watching(socket.gethostname() if shared else ""))
             interrupts.limit(study.left_s(interrupts.left_s()))
         best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
         residuals = kept_here(cfg.storage.url, study.name, best)
@@ -164,7 +167,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                     result = replace(result, report=album.write(result))
             except Interrupted as stop:
                 result = replace(result, stopped_by=stop.reason)
-        tracker.close_study(*provenance.ending(result))
+        winner = study.best()
+        page = tracker.page_of(winner.run_id or "") if winner else ""
+        tracker.close_study(*provenance.ending(plan, command, result, page))
     sqlite.tidy(cfg.storage.url)
     if not isinstance(cfg.tracking, NoTracking):
         sqlite.tidy(cfg.tracking.uri)

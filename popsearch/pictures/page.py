@@ -97,7 +97,7 @@ def full(
         rows=f"Rows: {plan.about_rows}. Target: {plan.table.target}.",
         target=plan.table.target,
         headline=headline(plan, result),
-        result=[pair for pair in report.pairs(result) if pair[0] not in own],
+        result=[pair for pair in report.rows(result) if pair[0] not in own],
         notes=_notes(result),
         columns=_columns(plan),
         space=[

@@ -61,7 +61,7 @@ def open_tracker(
     with tracking_errors(cfg):
         from popsearch.tracking.runs import MlflowTracker
 
-        return MlflowTracker(cfg.uri, experiment, notify)
+        return MlflowTracker(cfg.uri, experiment, notify, cfg.system_metrics)
 
 
 def join_tracker(

@@ -1,6 +1,7 @@
 """What a tracker is asked to write down: the side that the search sees."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,8 @@ class StudyRecord:
     ----------
     texts
         Become files of the run, by name.
+    params
+        What is searched: columns of the trials.
     data_name, data_digest, data_source
         The table: its fingerprint is over all rows, where MLflow's own digest reads 10,000.
     """
@@ -36,6 +39,7 @@ class StudyRecord:
     data_name: str
     data_digest: str
     data_source: str
+    params: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class Tracker:
 
     page = ""
     """Where a browser finds the runs, below the address of the server."""
+
+    def page_of(self, run_id: str) -> str:
+        """Give where a browser finds a run, below the address of the server; empty if not yet."""
+        return ""
 
     def open_study(self, study: StudyRecord) -> str:
         """Open the run of a study, new or old, and give its id: empty without tracking."""
@@ -112,6 +120,17 @@ class Tracker:
         Whether all that is known here has reached the store: not while a server is away.
         """
         return True
+
+    @contextlib.contextmanager
+    def watching(self, computer: str = "") -> Iterator[None]:
+        """Write now and then on the study's run what this computer does, until it is closed.
+
+        Parameters
+        ----------
+        computer
+            Its name, where others may write on the same run.
+        """
+        yield
 
     def describe(self, tags: Mapping[str, str]) -> None:
         """Write tags on the study's run."""
