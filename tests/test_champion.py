@@ -102,7 +102,7 @@ def test_the_first_is_the_one_that_beats_the_mean(
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         mlflow.set_tracking_uri(uri)
         loaded = mlflow.pyfunc.load_model(f"models:/{registry.name}@champion")
-    assert loaded.predict(pd.DataFrame({"a": [1, None]})).shape == (2,)
+    assert loaded.predict(pd.DataFrame({"a": ["1", "2"]})).shape == (2,)
     assert compete(candidate(first, FIRST)).endswith("(ridge, test MSE 25.03), as before")
 
 

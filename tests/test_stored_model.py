@@ -107,7 +107,8 @@ def stored(
         for name, pipeline in pipelines.items():
             plan = plans[name]
             needed = requirements(plan.machine.packages)
-            address = model.log(uri, run_id, name, pipeline, plan.intake, plan.example, needed)
+            how = (plan.intake, plan.example, needed, "# a card")
+            address = model.log(uri, run_id, name, pipeline, *how)
             path = Path(client.get_logged_model(address.rpartition("/")[2]).artifact_location)
             files = [file for file in path.rglob("*") if file.is_file()]
             found[name] = Stored(path, files, plan, pipeline.predict(plan.seen))
