@@ -2,17 +2,19 @@
 
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from popsearch import advice, agreement, champion, database, openings, provenance, sqlite, threads
-from popsearch.config import Config, NoTracking, RayExecutor
+from popsearch.config import Config, NoTracking, PostgresStorage, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.openings import Opening
+from popsearch.pictures.album import Album
 from popsearch.plan import Plan, prepare
 from popsearch.residuals import N_KEPT, Residuals, kept_here
 from popsearch.space import Params
@@ -65,6 +67,7 @@ class Result:
     failures: list[str]
     advice: list[str]
     front: list[dict[str, float]]
+    report: str | None = None
 
 
 def run(cfg: Config, run_dir: Path, command: str) -> Result:
@@ -106,6 +109,8 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
+            shared = isinstance(cfg.storage, PostgresStorage)  # perhaps with other computers
+            opened.enter_context(tracker.watching(socket.gethostname() if shared else ""))
             interrupts.limit(study.left_s(interrupts.left_s()))
         best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
         residuals = kept_here(cfg.storage.url, study.name, best)
@@ -122,6 +127,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             else:
                 stopped_by = processes.search(order, *how, stopping)
         scores, crowned = None, ""
+        album = Album(plan, study, tracker, interrupts, run_dir, command, terminal.warn)
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
@@ -130,7 +136,9 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 with terminal.finishing(), contextlib.ExitStack() as turn:
                     with interrupts.allowed():  # it may take as long as another's refit
                         turn.enter_context(tested)
-                    scores = finish(plan, study, tracker, interrupts, terminal.complain)
+                    scores = finish(
+                        plan, study, tracker, interrupts, terminal.complain, album.opened
+                    )
                     if scores and scores.stored:
                         _keep(study, tracker, residuals)
                     crowned = champion.after_study(plan, study, scores)
@@ -153,7 +161,15 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             duration_s,
             crowned,
         )
-        tracker.close_study(*provenance.ending(result))
+        if stopped_by not in ("Ctrl-C", "SIGTERM"):
+            try:
+                with terminal.drawing():
+                    result = replace(result, report=album.write(result))
+            except Interrupted as stop:
+                result = replace(result, stopped_by=stop.reason)
+        winner = study.best()
+        page = tracker.page_of(winner.run_id or "") if winner else ""
+        tracker.close_study(*provenance.ending(plan, command, result, page))
     sqlite.tidy(cfg.storage.url)
     if not isinstance(cfg.tracking, NoTracking):
         sqlite.tidy(cfg.tracking.uri)

@@ -160,16 +160,20 @@ def assemble(
 
 def first_rows(table: pa.Table) -> dict[str, list[Any]]:
     """Give the cells of the first rows as JSON can hold them, by column."""
-    found = {}
-    for name, cells in zip(table.column_names, table.slice(0, N_FIRST).columns, strict=True):
-        if not (pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type)):
-            plain = (
-                cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
-            )
-            cells = plain if pa.types.is_boolean(cells.type) else plain.cast(pa.large_string())
-        values = cells.to_pylist()
-        found[name] = [None if value != value else value for value in values]  # NaN
-    return found
+    first = table.slice(0, N_FIRST)
+    return {name: _as_json(first[name]) for name in first.column_names}
+
+
+def _as_json(cells: pa.ChunkedArray) -> list[Any]:
+    kind = cells.type
+    try:
+        if pa.types.is_dictionary(kind):
+            cells = cells.cast(kind.value_type)
+        elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            cells = cells if pa.types.is_boolean(kind) else cells.cast(pa.large_string())
+    except pa.ArrowException:  # dates that no calendar has
+        return [None] * len(cells)
+    return [None if value != value else value for value in cells.to_pylist()]  # NaN
 
 
 def release_freed() -> None:

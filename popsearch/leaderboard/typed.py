@@ -1,7 +1,5 @@
 """What is typed: python -m popsearch leaderboard, and what a sweep ends with."""
 
-import os
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from popsearch.leaderboard import shown, standings
 from popsearch.leaderboard.gathered import Found, Place, boards, find, write
 from popsearch.plan import prepare
 from popsearch.study import stored
+from popsearch.wholefile import replacing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -188,20 +187,7 @@ def _write(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        descriptor, name = tempfile.mkstemp(".tmp", path.stem, path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with replacing(path) as file:
+            file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise disk_error(error) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -56,10 +56,10 @@ def log(
     import mlflow
 
     with (
-        _tracking_uri(uri),
+        tracking_uri(uri),
         server.time_for_a_model(),
         mlflow.start_run(run_id=run_id),
-        _quiet(),
+        quiet(),
         _without_traces(),
         tempfile.TemporaryDirectory() as folder,
     ):
@@ -132,7 +132,7 @@ def _signature(intake: "Intake") -> "ModelSignature":
 
 
 @contextlib.contextmanager
-def _tracking_uri(uri: str) -> Iterator[None]:
+def tracking_uri(uri: str) -> Iterator[None]:
     """Set MLflow's address for what has no client; leave the environment as it was."""
     import mlflow
 
@@ -148,9 +148,9 @@ def _tracking_uri(uri: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep MLflow's advice on models off the terminal."""
-    names = ("mlflow.models", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.utils")
+    names = ("mlflow.models", "mlflow.pyfunc", "mlflow.utils")
     loggers = [logging.getLogger(name) for name in names]
     old = [logger.level for logger in loggers]
     for logger in loggers:

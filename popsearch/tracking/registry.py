@@ -95,8 +95,8 @@ class Registry:
                 raise
         query = f"name='{self.name}'"
         for known in every(lambda **page: self._client.search_model_versions(query, **page)):
-            if known.model_id == model_id:  # its process was killed before it was the champion
-                return _version(known)
+            if model in (known.source, _version(known).model):
+                return _version(known)  # its process was killed before it was the champion
         if residuals is not None:
             with tempfile.TemporaryDirectory() as folder, server.time_for_a_model():
                 file = Path(folder) / RESIDUALS
@@ -127,6 +127,17 @@ class Registry:
         with tempfile.TemporaryDirectory() as folder:
             path = download_artifacts(f"{where}/{name}", dst_path=folder, tracking_uri=self._uri)
             return Path(path).read_bytes()
+
+
+def champions(uri: str) -> dict[str, Version]:
+    """Give the champion of every data set that has one."""
+    client, query = connect(sqlite.absolute(uri)), f"name LIKE '{PREFIX}%'"
+    found = {}
+    for each in every(lambda **page: client.search_registered_models(query, **page)):
+        data = each.name.removeprefix(PREFIX)
+        if ALIAS in each.aliases and (version := Registry(uri, data).champion()):
+            found[data] = version
+    return dict(sorted(found.items()))
 
 
 def _version(found: "ModelVersion") -> Version:

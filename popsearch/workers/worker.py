@@ -57,7 +57,7 @@ class Wire:
     Parameters
     ----------
     pipe
-        What it reads: pairs of a method's name, of ``local.Watcher`` or ``warn``, and arguments.
+        What it reads: pairs of a method's name, of ``batch.Watcher`` or ``warn``, and arguments.
         None where nobody does.
     """
 
