@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from popsearch import intervals, openings, sqlite
+from popsearch import card, intervals, openings, sqlite
 from popsearch.errors import RefitError
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.models.training import mse
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
-EXAMPLE_ROWS = 5
+Look = Callable[[int, "Pipeline", Any, "NDArray[np.float64]"], None]
+"""Sees the winner, its number, what it sees of the test rows and what it predicts of them."""
+
 MILLION = 1_000_000
 N_TIMED, TIMED_S = 3, 2.0  # predictions that are timed, and seconds after which none is begun
 
@@ -51,6 +53,8 @@ class TestScores:
         Seconds in which it predicts a million rows, measured on the test rows.
     stored
         Whether the model and its residuals could be stored; else the same command does it.
+    model
+        The address of the stored model; empty without tracking.
     """
 
     __test__ = False  # not a test, whatever its name begins with
@@ -73,6 +77,7 @@ class TestScores:
     refit_s: float | None = None
     predict_million_s: float | None = None
     stored: bool = True
+    model: str | None = None
 
 
 def finish(
@@ -81,11 +86,13 @@ def finish(
     tracker: Tracker,
     interrupts: Interrupts,
     complain: Callable[[RefitError], None],
+    look: Look = lambda *opened: None,
 ) -> TestScores | None:
     """Score the winner on the test rows: none where no trial is complete.
 
     Where the family asks for it, the mean of the best trials is scored beside it: of those that
-    can be refitted, and ``complain`` hears of the others.
+    can be refitted, and ``complain`` hears of the others. ``look`` draws while the rows are open,
+    before the scores are stored: where it is broken off, the same command does all of it again.
 
     What was scored before is not scored again, so that the same command given twice
     opens the test rows once, unless the model could not be stored the first time. Every
@@ -145,14 +152,16 @@ def finish(
         predict_million_s=predict_s / len(X) * MILLION,
     )
     winner, kept = fitted[0][1], residuals.astype(np.float32)
+    look(best.number, winner, X, predictions[0])
     kept_here(plan.cfg.storage.url, study.name).offer(best.number, scores.test_mse, lambda: kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern
         packages = requirements(plan.machine.packages)
-        stored = tracker.log_model(winner, X.head(EXAMPLE_ROWS), packages)
-    stored = stored and tracker.log_test_residuals(best.number, kept)
+        told = card.of_winner(plan, study, scores)
+        address = tracker.log_model(winner, plan.intake, plan.example, packages, told)
+    stored = address is not None and tracker.log_test_residuals(best.number, kept)
     # What could not be stored is by the same command: it fits the winner once more.
-    study.note("test", asdict(scores := replace(scores, stored=stored)))
+    study.note("test", asdict(scores := replace(scores, stored=stored, model=address)))
     return scores
 
 

@@ -7,25 +7,30 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from popsearch import check, data, features, leaks, models, space
-from popsearch.config import Config, NoPruner
+from popsearch.config import Config, CurvePruner, NoPruner
 from popsearch.data import Fold, Split, Table
 from popsearch.errors import ConfigError
 from popsearch.family import RowSteps, StageSteps
 from popsearch.folds import Folds
 from popsearch.models import Machine, Rows, Training, WayOfTraining
 from popsearch.models.side_by_side import SideBySide
+from popsearch.source import CsvData, TracksData
 from popsearch.space import SCALER, Params, Space
 from popsearch.splitting import grouping
 from popsearch.study import warm_start
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
+    from popsearch.data.intake import Intake
+
 METRIC = "val_mse"
 _NO_MATTER = {"known_good", "backend", "population", "mean_of"}  # to what a trial's score means
+SHARE = 0.5  # of the free memory that trials which are begun together may take
 GENERATIONS = 4  # of a population, at least: the later ones know how the earlier went
 
 
@@ -51,6 +56,13 @@ class Plan:
             "metric": METRIC if self.n_objectives == 1 else self.cfg.objectives,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def test_digest(self) -> str:
+        """Hash of data and test rows: models with the same were tested on the same rows."""
+        rows = hashlib.sha256(self.table.fingerprint.encode())
+        rows.update(self.split.test.astype("int64").tobytes())
+        return rows.hexdigest()
 
     @property
     def n_objectives(self) -> int:
@@ -181,6 +193,32 @@ class Plan:
         at_once = self.way.n_side_by_side(self.cfg.model, self.rows.X_train.shape[1])
         return max(1, min(at_once, self.cfg.n_trials // GENERATIONS))
 
+    @cached_property
+    def most_begun(self) -> int:
+        """How many trials may be begun together, to bring the most promising to its end first.
+
+        Only curves of stages promise something; and those that wait hold their rows and stages.
+        """
+        pruner, steps = self.cfg.pruner, self.cfg.model.steps
+        if not isinstance(pruner, CurvePruner) or self.n_objectives > 1 or len(self.folds) > 1:
+            return 1
+        if steps.kind != "stages" or self.population > 1:
+            return 1
+        needed, free = self.way.memory_mib(self.cfg.model, {}, self.rows)
+        needed += self.rows.X_train.nbytes / 2**20
+        return max(1, min(pruner.n_begun, int(SHARE * free / needed)))
+
+    @property
+    def first_look(self) -> int:
+        """Steps that each of those takes before any goes on."""
+        pruner = self.cfg.pruner
+        return pruner.first if isinstance(pruner, CurvePruner) else 0
+
+    @property
+    def n_workers(self) -> int:
+        """How many processes share the trials that are begun together."""
+        return self.cfg.workers
+
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""
         alike: dict[str, list[int]] = {}
@@ -214,6 +252,34 @@ class Plan:
     def open_test(self) -> "tuple[Any, NDArray[np.float64]]":
         """Give the columns and targets of the test rows: once, for the refitted winner."""
         return self.seen.iloc[self.split.test], self.table.y[self.split.test]
+
+    @property
+    def intake(self) -> "Intake":
+        """What makes a user's own rows those that the models see."""
+        from popsearch.data import track_columns
+        from popsearch.data.intake import Intake
+
+        columns, source = self.table.columns, self.cfg.data
+        tracks = isinstance(source, TracksData)
+        gaps = [name for name in self.feature_names if columns[name].n_missing]
+        if tracks:  # a date without a month is no missing date
+            gaps = [c for c in map(track_columns.MADE_OF.get, gaps) if c in track_columns.TEXTS]
+        comma = isinstance(source, CsvData) and source.decimal == "comma"
+        return Intake(
+            kinds={name: columns[name].kind for name in self.feature_names},
+            forms={name: columns[name].form for name in self.feature_names if columns[name].form},
+            optional=[*dict.fromkeys(gaps)],
+            tracks=tracks,
+            decimal="," if comma else ".",
+        )
+
+    @property
+    def example(self) -> "pd.DataFrame":
+        """The table's first rows, with the columns that the models need, as the user has them."""
+        import pandas as pd
+
+        first = self.table.first
+        return pd.DataFrame({name: first[name] for name in self.intake.needs})
 
     @property
     def seen(self) -> Any:

@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from omegaconf import OmegaConf
@@ -46,7 +46,19 @@ def about(plan: Plan) -> dict[str, str]:
         "features_digest": hashlib.sha256(json.dumps(seen).encode()).hexdigest(),
         "split": plan.cfg.split.name,
         "split_digest": plan.split.digest,
+        "test_digest": plan.test_digest,
     }
+
+
+PARTS = ("seed", "objectives", "data", "split", "features", "model", "pruner")
+"""Of the configuration: what a study's trials were trained with."""
+
+
+def config(plan: Plan) -> dict[str, Any]:
+    """Give what is needed to fit any of a study's trials again, without secrets."""
+    parts = plan.cfg.model_dump(mode="json", include=set(PARTS))
+    shown: dict[str, Any] = json.loads(hide_secrets(json.dumps(parts)))
+    return shown
 
 
 def tags(plan: Plan, command: str) -> dict[str, str]:

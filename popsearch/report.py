@@ -1,6 +1,7 @@
 """What a person reads at the end: the result in one table, and what to type next."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,6 +31,8 @@ def show(console: Console, result: "Result") -> None:
         console.print(_front(result))
     if told := openings.warning(result.test_openings):
         console.print(told, style="yellow", markup=False, soft_wrap=True)
+    if result.champion:
+        console.print(result.champion, style="bold", markup=False, soft_wrap=True)
     for line in result.advice:
         console.print(line, style="cyan", markup=False, soft_wrap=True)
     floor, test = result.floor_mse, result.test_mse
@@ -60,6 +63,9 @@ def show_next(
         if server:
             words.append(prefix + server, "bold").append(", then open ")
         console.print(words.append(f"{address}/{page}"))
+    if result.report:
+        told = Text(f"{'report':<16}", "dim").append(_from_here(result.report))
+        console.print(told, soft_wrap=True)
     label, again = "go on", command
     if result.stopped_by == "patience":
         words_typed = [w for w in command.split(" ") if not w.startswith("patience=")]
@@ -68,6 +74,12 @@ def show_next(
         words_typed = [w for w in command.split(" ") if not w.startswith("n_trials=")]
         label, again = "search further", " ".join([*words_typed, f"n_trials={2 * n_trials}"])
     console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))
+
+
+def _from_here(file: str) -> str:
+    """Give a path as it is typed in the folder that one is in."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popsearch.data import Table, tracks
+from popsearch.data import Table, track_columns, tracks
 from popsearch.errors import DataError
 from popsearch.source import TracksData
 
@@ -94,7 +94,7 @@ def test_columns_are_the_year_the_audio_features_and_whole_seconds(
 ) -> None:
     """The year comes from dates of all three lengths; milliseconds are cut to seconds."""
     table = load(csv(good()))
-    assert list(table.X)[:13] == ["year", *tracks.AUDIO, "duration_sec"]
+    assert list(table.X)[:13] == ["year", *track_columns.AUDIO, "duration_sec"]
     assert table.X["year"].tolist() == [1923, 1960, 2001] * 4
     assert table.X["duration_sec"].tolist() == [180 + i for i in range(12)]
     assert table.X["energy"].tolist() == [float(row[9]) for row in good()]
@@ -249,7 +249,7 @@ def test_a_date_written_otherwise_is_refused(
 )  # fmt: skip
 def test_dates_of_every_type_give_their_year(dates: pa.Array) -> None:
     """Days, points in time, numbers and text are understood, as Parquet may hold any of them."""
-    found = tracks.release_dates(pa.chunked_array([dates]), "").to_pylist()
+    found = track_columns.release_dates(pa.chunked_array([dates]), "").to_pylist()
     assert [date[:4] for date in found] == ["1960", "2021"]
 
 
@@ -268,7 +268,7 @@ def test_dates_of_every_type_give_their_year(dates: pa.Array) -> None:
 def test_values_that_are_no_dates_are_refused(dates: pa.Array, expected: str) -> None:
     """A missing day, half a year or a list is named."""
     with pytest.raises(DataError, match=r"^data: release_date must be YYYY") as caught:
-        tracks.release_dates(pa.chunked_array([dates]), "data")
+        track_columns.release_dates(pa.chunked_array([dates]), "data")
     assert expected in str(caught.value)
 
 
@@ -279,7 +279,7 @@ def check_loads_or_refuses(path: Path) -> None:
     except DataError as error:
         assert all(len(fault.splitlines()) == 1 for fault in error.faults)  # noqa: PT017
         return
-    assert np.isfinite(table.X[["year", *tracks.AUDIO, "duration_sec"]].to_numpy()).all()
+    assert np.isfinite(table.X[["year", *track_columns.AUDIO, "duration_sec"]].to_numpy()).all()
     assert np.isfinite(table.y).all()
 
 
@@ -323,7 +323,7 @@ def test_the_real_tracks_are_read() -> None:
     table = load_file(SHARED)
     assert table.n_rows == 145_065
     assert table.about == "145,065 tracks from tracks.csv.gz"
-    assert np.isfinite(table.X[["year", *tracks.AUDIO, "duration_sec"]].to_numpy()).all()
+    assert np.isfinite(table.X[["year", *track_columns.AUDIO, "duration_sec"]].to_numpy()).all()
     assert table.X["release_month"].isna().sum() == 23_384
     assert table.X["release_weekday"].isna().sum() == 23_384 + 452
     assert (table.y.min(), table.y.max()) == (31, 100)

@@ -18,7 +18,7 @@ import platformdirs
 import pyarrow as pa
 import pyarrow.ipc
 
-FORMAT = 1  # raised when the parser changes, so that every file is parsed anew
+FORMAT = 2  # raised when the parser changes, so that every file is parsed anew
 UNUSED_S = 30 * 24 * 3600.0
 LEFTOVER_S = 3600.0
 MOST_BYTES = 20 << 30

@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 
 from popsearch.data import cache, files, kinds
-from popsearch.data.table import Columns, Kind, Table, assemble, release_freed, view
+from popsearch.data.table import Columns, Kind, Table, assemble, first_rows, release_freed, view
 from popsearch.errors import DataError, did_you_mean
 from popsearch.source import CsvData
 
@@ -55,6 +55,8 @@ def _parse(cfg: CsvData) -> pa.Table:
     given |= dict.fromkeys(cfg.columns.boolean, "boolean")
     given |= dict.fromkeys(cfg.columns.categorical, "categorical")
     columns: Columns = {}
+    forms: dict[str, str] = {}
+    first = first_rows(table.drop_columns([cfg.target]))
     for name in table.column_names:
         if name == cfg.target:
             continue
@@ -63,6 +65,8 @@ def _parse(cfg: CsvData) -> pa.Table:
                 columns[name] = given[name], kinds.read_as(given[name], table, name, where)
             else:
                 columns[name] = kinds.recognise(table, name, where, strict=name not in cfg.drop)
+            if columns[name][0] == "datetime":
+                forms[name] = files.form_of(table, name)
         except DataError as error:
             faults.extend(error.faults)
         table = table.drop_columns([name])  # or cells that change their type are held twice
@@ -74,7 +78,7 @@ def _parse(cfg: CsvData) -> pa.Table:
     del table
     if faults:
         raise DataError(*map(_hint, faults))
-    return assemble(columns, cfg.target, y, where, frozenset(cfg.drop))
+    return assemble(columns, cfg.target, y, where, frozenset(cfg.drop), forms, first)
 
 
 def _hint(fault: str) -> str:

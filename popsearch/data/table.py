@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from popsearch.errors import DataError
 
 MIN_ROWS = 10
+N_FIRST = 5  # rows that are kept as they stand in the file
 _ABOUT = b"popsearch"
 
 Kind = Literal["numeric", "boolean", "categorical", "labels", "datetime", "text", "id", "empty"]
@@ -34,12 +35,21 @@ Columns = dict[str, tuple[Kind, pa.Array | pa.ChunkedArray | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of a column: ``n_distinct`` counts different texts or labels, else it is 0."""
+    """What is known of a column.
+
+    Parameters
+    ----------
+    n_distinct
+        Counts different texts or labels, else it is 0.
+    form
+        How its dates are written in the file, as pandas says it.
+    """
 
     kind: Kind
     n_missing: int
     n_distinct: int
     dropped: bool = False
+    form: str = ""
 
     @property
     def is_feature(self) -> bool:
@@ -68,6 +78,8 @@ class Table:
         Its name.
     true_mean
         What a perfect model would predict, (n_rows,), where the data are made up and so known.
+    first
+        Cells of the first rows, by column, as they stand in the file.
     """
 
     name: str
@@ -78,6 +90,7 @@ class Table:
     target: str
     true_mean: NDArray[np.float64] | None
     fingerprint: str
+    first: Mapping[str, list[Any]]
 
     @property
     def n_rows(self) -> int:
@@ -91,6 +104,8 @@ def assemble(
     y: NDArray[np.float64],
     where: str,
     dropped: frozenset[str] = frozenset(),
+    forms: Mapping[str, str] | None = None,
+    first: Mapping[str, list[Any]] | None = None,
 ) -> pa.Table:
     """Give the checked columns in one Arrow table, as the cache holds it.
 
@@ -103,6 +118,10 @@ def assemble(
         What a message says is at fault.
     dropped
         Columns that are no features, but may group or order the rows.
+    forms
+        How dates are written, by column.
+    first
+        The first rows as they stand in the file, where they do not stand there as numbers.
 
     Raises
     ------
@@ -120,7 +139,13 @@ def assemble(
     if faults:
         raise DataError(*faults)
     known = {
-        name: Column(kind, _n_missing(cells[name]), _n_distinct(kind, cells[name]), name in dropped)
+        name: Column(
+            kind,
+            _n_missing(cells[name]),
+            _n_distinct(kind, cells[name]),
+            name in dropped,
+            (forms or {}).get(name, ""),
+        )
         for name, kind in kinds.items()
     }
     release_freed()
@@ -128,8 +153,27 @@ def assemble(
     about = {
         "columns": {name: asdict(column) for name, column in known.items()},
         "fingerprint": _fingerprint(names, arrays),
+        "first": first_rows(pa.table(cells)) if first is None else first,
     }
     return pa.table(arrays, names, metadata={_ABOUT: json.dumps(about).encode()})
+
+
+def first_rows(table: pa.Table) -> dict[str, list[Any]]:
+    """Give the cells of the first rows as JSON can hold them, by column."""
+    first = table.slice(0, N_FIRST)
+    return {name: _as_json(first[name]) for name in first.column_names}
+
+
+def _as_json(cells: pa.ChunkedArray) -> list[Any]:
+    kind = cells.type
+    try:
+        if pa.types.is_dictionary(kind):
+            cells = cells.cast(kind.value_type)
+        elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            cells = cells if pa.types.is_boolean(kind) else cells.cast(pa.large_string())
+    except pa.ArrowException:  # dates that no calendar has
+        return [None] * len(cells)
+    return [None if value != value else value for value in cells.to_pylist()]  # NaN
 
 
 def release_freed() -> None:
@@ -152,7 +196,8 @@ def view(
         true_mean = np.array(true_mean, dtype=np.float64)
         true_mean.flags.writeable = False
     columns = {key: Column(**values) for key, values in known["columns"].items()}
-    return Table(name, about, X, columns, y, target, true_mean, known["fingerprint"])
+    fingerprint, first = known["fingerprint"], known["first"]
+    return Table(name, about, X, columns, y, target, true_mean, fingerprint, first)
 
 
 def _stored(kind: Kind, values: pa.Array | pa.ChunkedArray | NDArray[np.float64]) -> pa.Array:

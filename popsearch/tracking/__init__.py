@@ -10,21 +10,31 @@ from popsearch.faults import hide_secrets
 from popsearch.tracking import server, stored
 from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
+from popsearch.tracking.looks import LookPage, log_look
 from popsearch.tracking.outbox import Notify
+from popsearch.tracking.registry import Registry, Version, champions
+from popsearch.tracking.served import LoadedModel, StoredModels
 from popsearch.tracking.stored import StoredRun, StoredRuns
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 __all__ = [
     "BoardPage",
     "Given",
+    "LoadedModel",
+    "LookPage",
+    "Registry",
     "StoredBoards",
+    "StoredModels",
     "StoredRun",
     "StoredRuns",
     "StudyRecord",
     "Ticket",
     "Tracker",
+    "Version",
+    "champions",
     "faults",
     "join_tracker",
+    "log_look",
     "open_tracker",
     "stored",
     "tracking_errors",

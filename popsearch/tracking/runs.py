@@ -1,16 +1,18 @@
 """Runs and curves in MLflow."""
 
 import contextlib
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
 from popsearch.tracking import model, operations, residual_file, sending, server, trial_run, views
-from popsearch.tracking.client import connect
+from popsearch.tracking.client import connect, experiment
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
 from popsearch.tracking.spool import FOLDER, Spool, file_of
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from popsearch.data.intake import Intake
 
 BATCH = 1000  # MLflow takes no more metrics at once
 FLUSH_S = 2.0  # how old the picture of a running trial may be
@@ -72,15 +76,8 @@ class MlflowTracker(Tracker):
     def open_study(self, study: StudyRecord) -> str:
         from mlflow.entities import Dataset, DatasetInput
 
-        found = self._client.get_experiment_by_name(self._experiment)
-        # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        experiment_id: str = (
-            found.experiment_id
-            if found
-            else self._client.create_experiment(self._experiment, tags=kind)
-        )
-        tags = found.tags if found else {}
+        experiment_id = experiment(self._client, self._experiment)
+        tags = self._client.get_experiment(experiment_id).tags
         for tag, value in views.missing(tags, study.params).items():
             self._client.set_experiment_tag(experiment_id, tag, value)
         self._send_left_behind()
@@ -299,11 +296,28 @@ class MlflowTracker(Tracker):
         if self._outbox:
             self._outbox.send_rest()
 
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
+    def log_model(
+        self,
+        fitted: Any,
+        intake: "Intake",
+        example: "pd.DataFrame",
+        packages: Sequence[str],
+        card: str,
+        name: str = "model",
+    ) -> str | None:
+        address: list[str] = []
+
+        def store() -> None:
+            of = (self._uri, self._ticket.run_id, name)
+            address.append(model.log(*of, fitted, intake, example, packages, card))
+
+        return address[0] if self._store_now("the fitted model is", store) else None
+
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
         run_id = self._ticket.run_id
         return self._store_now(
-            "the fitted model is",
-            lambda: model.log(self._uri, run_id, pipeline, example, packages),
+            "the residuals on the validation rows are",
+            lambda: residual_file.log_new(self._client, run_id, residuals),
         )
 
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
@@ -312,6 +326,41 @@ class MlflowTracker(Tracker):
             "the residuals on the test rows are",
             lambda: residual_file.log(self._client, run_id, number, residuals),
         )
+
+    def log_files(self, folder: Path, what: str) -> bool:
+        def store() -> None:
+            with server.time_for_a_model():
+                self._client.log_artifacts(self._ticket.run_id, str(folder))
+
+        return self._store_now(what, store)
+
+    def read(self, path: str) -> bytes | None:
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                file = self._client.download_artifacts(self._ticket.run_id, path, folder)
+                return Path(file).read_bytes()
+            except (MlflowException, OSError):  # only a picture hangs on it
+                return None
+
+    def curves(self, run_id: str) -> dict[str, dict[float, float]]:
+        from mlflow.exceptions import MlflowException
+
+        if (run := self._look_up(run_id)) is None:
+            return {}
+        try:
+            return {
+                name: {
+                    float(point.step): point.value
+                    for point in self._client.get_metric_history(run.info.run_id, f"curve/{name}")
+                }
+                for name in ("train_mse", "val_mse")
+            }
+        except MlflowException as error:
+            if not self._is_away(error):
+                raise
+            return {}
 
     def _store_now(self, what: str, store: Callable[[], None]) -> bool:
         """Store what cannot wait for a server; tell whether that was possible."""

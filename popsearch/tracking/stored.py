@@ -148,7 +148,7 @@ class StoredRuns:
         return experiment_id, run_id
 
     def _search(self, study: str, kind: str) -> Iterator[Any]:
-        experiments = [e.experiment_id for e in _all(self._client.search_experiments)]
+        experiments = [e.experiment_id for e in every(self._client.search_experiments)]
         quote = '"' if "'" in study else "'"
         query = (
             f"tags.`popsearch.study` = {quote}{study}{quote} and tags.`popsearch.kind` = '{kind}'"
@@ -159,10 +159,10 @@ class StoredRuns:
 
 def search(client: "MlflowClient", experiments: list[str], query: str) -> Iterator[Any]:
     """Give all runs of these experiments for which a query holds."""
-    yield from _all(lambda **page: client.search_runs(experiments, query, **page))
+    yield from every(lambda **page: client.search_runs(experiments, query, **page))
 
 
-def _all(request: Callable[..., Any]) -> Iterator[Any]:
+def every(request: Callable[..., Any]) -> Iterator[Any]:
     """Give what is on all pages."""
     token = None
     while True:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from popsearch.outcome import Outcome, State
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from popsearch.data.intake import Intake
 
 Given = Literal["given back", "failed"]
 
@@ -139,12 +141,61 @@ class Tracker:
     def send_rest(self) -> None:
         """Try once more to send what waits for a server; the last call of a process."""
 
-    def log_model(self, pipeline: Any, example: "pd.DataFrame", packages: list[str]) -> bool:
-        """Store a fitted pipeline as a model of the study's run, in a format without pickle.
+    def log_model(
+        self,
+        fitted: Any,
+        intake: "Intake",
+        example: "pd.DataFrame",
+        packages: Sequence[str],
+        card: str,
+        name: str = "model",
+    ) -> str | None:
+        """Store a fitted pipeline or a blend as a model of the study's run, without pickle.
+
+        Parameters
+        ----------
+        example
+            Some rows with the user's own columns.
+        packages
+            What the model needs to be loaded.
+        card
+            What is told of it, as Markdown.
 
         Returns
         -------
-        Whether it was stored: not where a server is away, for a model cannot wait.
+        Its address, empty without tracking; none where it was not stored, for a server is away
+        and a model cannot wait.
+        """
+        return ""
+
+    def log_files(self, folder: Path, what: str) -> bool:
+        """Store all files of a folder on the study's run, in the place of those of their names.
+
+        Parameters
+        ----------
+        what
+            Begins the sentence that tells where it is not possible: "the report is".
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
+        """
+        return True
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file of the study's run, none where it is not there or a server is away."""
+        return None
+
+    def curves(self, run_id: str) -> dict[str, dict[float, float]]:
+        """Give training and validation MSE of a trial by resource; empty where not known."""
+        return {}
+
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
+        """Store residuals on the validation rows, (n_rows,), by number of their trials.
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
         """
         return True
 

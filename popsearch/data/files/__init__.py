@@ -4,24 +4,36 @@ Arrow parses, not pandas: with ``usecols`` pandas lets rows with too many fields
 quick float parser can miss the last bit, so that a CSV and a Parquet of one table would differ.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from popsearch.data.files import arrowfile, csvfile
 from popsearch.data.files.cells import DECIMAL, NUMBER, booleans, numbers, plain, refuse
-from popsearch.data.files.dates import times
+from popsearch.data.files.dates import form_of, times
 from popsearch.data.files.header import tidy
 from popsearch.errors import DataError, did_you_mean
 
-__all__ = ["NUMBER", "SUFFIXES", "booleans", "find", "numbers", "plain", "read", "refuse", "times"]
+__all__ = [
+    "NUMBER",
+    "SUFFIXES",
+    "batches",
+    "booleans",
+    "find",
+    "form_of",
+    "numbers",
+    "plain",
+    "read",
+    "refuse",
+    "times",
+]
 
 _TEXT = (".csv", ".tsv", ".txt")
 SUFFIXES = (*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".zip", ".parquet", ".feather", ".arrow")
 
 
-def find(path: str) -> Path:
+def find(path: str, setting: str = "data.path") -> Path:
     """Give the file of a path, which may begin with ~.
 
     Raises
@@ -29,7 +41,7 @@ def find(path: str) -> Path:
     DataError
         If it is not there, is empty, or its ending is none of ``SUFFIXES``.
     """
-    where = f"data.path={path}"
+    where = f"{setting}={path}"
     try:
         file = Path(path).expanduser()
         if not file.exists():
@@ -109,6 +121,43 @@ def read(
                 cells[i] = pa.chunked_array([pa.nulls(len(cells[i]))])
     point = {DECIMAL: decimal.encode()} if decimal != "." and not packed else None
     return pa.table(cells, names, metadata=point)
+
+
+def batches(
+    file: Path, where: str, columns: Sequence[str], optional: Collection[str] = ()
+) -> Iterator[tuple[pa.Table, float]]:
+    """Give a file's rows some at a time, and the share of the file that was read by then.
+
+    Parameters
+    ----------
+    columns
+        Which, in this order.
+    optional
+        Those among them that need not be there.
+
+    Returns
+    -------
+    All cells of a CSV as text, null for an empty one; those of other files as ``read`` gives them.
+
+    Raises
+    ------
+    DataError
+        If one of the columns is not there, or the file cannot be read.
+    """
+    packed = file.suffix.lower() in (".parquet", ".feather", ".arrow")
+    parts = arrowfile.batches if packed else csvfile.batches
+    try:
+        for table, share in parts(file, where, columns, optional):
+            if packed:
+                cells = {
+                    name: arrowfile.simplify(table[name], False, f"{where}: column {name}")
+                    for name in table.column_names
+                }
+                yield pa.table(cells), share
+            else:
+                yield table, share
+    except OSError as error:
+        raise _unreadable(where, error) from None
 
 
 def _unreadable(where: str, error: OSError) -> DataError:

@@ -1,9 +1,10 @@
 """Reading Parquet and Feather files, whose columns may be of far more types than those of a CSV."""
 
+import contextlib
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from popsearch.data.files.cells import BLANK, plain
-from popsearch.data.files.header import choose, tidy
+from popsearch.data.files.header import choose, tidy, without_absent
 from popsearch.errors import DataError
 
+BATCH = 1 << 16  # rows that are handed out at once
 _TRY = "import sys, pyarrow.feather as f; f.read_table(sys.argv[1]).validate(full=True)"
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
@@ -30,12 +32,70 @@ def read(file: Path, where: str, columns: Sequence[str] | None) -> pa.Table:
         If one of the columns is not there, or the file is damaged.
     """
     parquet = file.suffix.lower() == ".parquet"
-    try:
+    with _told(file, where):
         return _parquet(file, where, columns) if parquet else _feather(file, where, columns)
+
+
+def batches(
+    file: Path, where: str, columns: Sequence[str], optional: Collection[str]
+) -> Iterator[tuple[pa.Table, float]]:
+    """Give some rows at a time, and the share of the file that was read so far.
+
+    Raises
+    ------
+    DataError
+        If one of the columns is not there, or the file is damaged.
+    """
+    with _told(file, where), contextlib.ExitStack() as opened:
+        found, n_rows, parts = _parts(file, opened)
+        chosen = choose(found, without_absent(columns, optional, found), where)
+        n_done = 0
+        for part in parts([*chosen.values()]):
+            whole = pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part
+            table = whole.rename_columns([*chosen])
+            for i in range(0, table.num_rows, BATCH):
+                some = table.slice(i, BATCH)
+                n_done += some.num_rows
+                yield some, n_done / n_rows if n_rows else 0.0
+
+
+def _parts(
+    file: Path, opened: contextlib.ExitStack
+) -> tuple[list[str], int, Callable[[list[int]], Iterable[pa.RecordBatch | pa.Table]]]:
+    """Give the names of columns, the number of rows where it is known, and what reads some."""
+    if file.suffix.lower() == ".parquet":
+        stored = opened.enter_context(pyarrow.parquet.ParquetFile(file))
+        names = stored.schema_arrow.names
+
+        def of_parquet(places: list[int]) -> Iterable[pa.RecordBatch]:
+            wanted = [names[i] for i in places]
+            each = stored.iter_batches(BATCH, columns=wanted)
+            return (batch.select(wanted) for batch in each)
+
+        return names, stored.metadata.num_rows, of_parquet
+    mapped = opened.enter_context(pa.memory_map(str(file)))
+    magic = mapped.read(6)
+    mapped.seek(0)
+    if magic.startswith(b"FEA1"):
+        table = _old_feather(file)
+        return table.column_names, table.num_rows, lambda places: [table.select(places)]
+    if magic == b"ARROW1":
+        reader = opened.enter_context(pa.ipc.open_file(mapped))
+        every = (reader.get_batch(i) for i in range(reader.num_record_batches))
+        n_rows = sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+        return reader.schema.names, n_rows, lambda places: (b.select(places) for b in every)
+    stream = opened.enter_context(pa.ipc.open_stream(mapped))
+    return stream.schema.names, 0, lambda places: (b.select(places) for b in stream)
+
+
+@contextlib.contextmanager
+def _told(file: Path, where: str) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno:  # the disk, not the content
             raise
-        kind = "Parquet" if parquet else "Feather"
+        kind = "Parquet" if file.suffix.lower() == ".parquet" else "Feather"
         raise DataError(f"{where}: is not a readable {kind} file: {tidy(error)}") from None
 
 

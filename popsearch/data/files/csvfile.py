@@ -9,7 +9,7 @@ import codecs
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from popsearch.data.files import unpack
 from popsearch.data.files.cells import BLANK, SPELLED_EMPTY
-from popsearch.data.files.header import SEPARATORS, choose, tidy
+from popsearch.data.files.header import SEPARATORS, choose, tidy, without_absent
 from popsearch.errors import DataError
 
 _BLOCK = 1 << 18  # of larger ones the columns would keep more memory that they do not use
@@ -37,6 +37,14 @@ class _Form:
     separator: str
     decimal: str
     block: int
+
+    def places(self, n_columns: int) -> pyarrow.csv.ReadOptions:
+        """Give names of our own for the header's, which need not differ from each other."""
+        return pyarrow.csv.ReadOptions(
+            column_names=[str(i) for i in range(n_columns)],
+            skip_rows_after_names=1,
+            block_size=self.block,
+        )
 
     def rules(self, ragged: Callable[[Any], str] | None = None) -> pyarrow.csv.ParseOptions:
         """Give what a row is, and what is done with one that has too few or too many cells."""
@@ -78,6 +86,39 @@ def read(
                 raise
             form = replace(form, block=_LARGE_BLOCK)
             return _read(file, where, columns, text, form)
+    except pa.ArrowException as error:
+        raise _fault(file, where, form, error) from None
+
+
+def batches(
+    file: Path, where: str, columns: Sequence[str], optional: Collection[str]
+) -> Iterator[tuple[pa.Table, float]]:
+    """Give some rows at a time, all cells as text, and the share of the file that was read so far.
+
+    Raises
+    ------
+    DataError
+        If the file is no whole CSV, or lacks one of the columns.
+    """
+    form = _Form(_find_separator(file, where), ".", _LARGE_BLOCK)
+    try:
+        schema = _sample(*_head(file, where, form), form, [])
+        wanted = without_absent(columns, optional, schema.names)
+        chosen = choose(schema.names, wanted, where, form.separator)
+        columns_by_place = [str(i) for i in chosen.values()]
+        with unpack.Source(file, where) as source:
+            with pyarrow.csv.open_csv(
+                pa.PythonFile(source, mode="r"),
+                form.places(len(schema)),
+                form.rules(),
+                form.cells(
+                    column_types=dict.fromkeys(columns_by_place, pa.string()),
+                    include_columns=columns_by_place,
+                ),
+            ) as stream:
+                for batch in stream:
+                    yield pa.Table.from_batches([batch]).rename_columns([*chosen]), source.share
+            unpack.check_quotes(source.n_quotes, where)
     except pa.ArrowException as error:
         raise _fault(file, where, form, error) from None
 
@@ -163,12 +204,7 @@ def _parse(
     with unpack.Source(file, where) as source:
         table = pyarrow.csv.read_csv(
             pa.PythonFile(source, mode="r"),
-            pyarrow.csv.ReadOptions(
-                # Our own names for the header's, which need not differ from each other.
-                column_names=[str(i) for i in range(n_columns)],
-                skip_rows_after_names=1,
-                block_size=form.block,
-            ),
+            form.places(n_columns),
             form.rules(),
             form.cells(column_types=columns, include_columns=list(columns)),
             # The others keep much of what they freed, and are no faster here.

@@ -15,15 +15,21 @@ _DAY = r"^[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 # What pandas reads but does not guess; each is tried with the day first too.
 _FORMATS = ("%m/%d/%y", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p")
 _GUESSES = 20
+_ISO = "ISO8601"
 _TIME = pa.timestamp("us")
 _LAST = datetime(9999, 12, 31, 23, 59, 59)
 
 
-def times(table: pa.Table, column: str, where: str) -> pa.Array:
+def times(table: pa.Table, column: str, where: str, form: str = "") -> pa.Array:
     """Give a column of dates as timestamps in microseconds, in UTC, null for an empty cell.
 
     It may hold dates, times, years, or text in one format that pandas can guess; ISO 8601 also as
     a bare year or month. In 01/02/2020 the month is first, unless other cells forbid it.
+
+    Parameters
+    ----------
+    form
+        How text is written, as ``form_of`` gave it for other cells; without it that is found.
 
     Raises
     ------
@@ -37,9 +43,9 @@ def times(table: pa.Table, column: str, where: str) -> pa.Array:
             options=pc.CastOptions(target_type=_TIME, allow_time_truncate=True)
         )
     elif is_text(cells):
-        found = _parse_times(pc.utf8_trim_whitespace(cells))
+        found = _parse_times(pc.utf8_trim_whitespace(cells), form)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        found = _parse_times(_years(cells))
+        found = _parse_times(_years(cells), form)
     elif pa.types.is_null(kind):
         found = cells.cast(_TIME)
     else:
@@ -68,40 +74,64 @@ def _in_range(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(inside, cells, None)
 
 
-def _parse_times(text: pa.ChunkedArray) -> pa.Array:
+def form_of(table: pa.Table, column: str) -> str:
+    """Give the format in which ``times`` reads the text of a column; ISO8601 of all others."""
+    cells = plain(table[column])
+    if is_text(cells):
+        different = _whole_days(pc.unique(pc.utf8_trim_whitespace(cells)))
+        try:
+            different.cast(_TIME)
+        except pa.ArrowInvalid:
+            return _guess(different)[0]
+    return _ISO
+
+
+def _parse_times(text: pa.ChunkedArray, form: str) -> pa.Array:
     """Give the times that are written as text, and null for every other text."""
     cells = text.combine_chunks().dictionary_encode()  # dates repeat, and guesses are slow
-    different = cells.dictionary
-    for short, rest in ((_YEAR, "-01-01"), (_MONTH, "-01")):
-        different = pc.replace_substring_regex(different, short, rf"\1{rest}")
+    different = _whole_days(cells.dictionary)
     try:
         found = different.cast(_TIME)
     except pa.ArrowInvalid:
-        found = _guess_times(different)
+        found = _read(different, form) if form else _guess(different)[1]
     return found.take(cells.indices)
 
 
-def _guess_times(text: pa.Array) -> pa.Array:
-    """Give the times in the format, of those that may be meant, that fits most of them."""
-    import pandas as pd
+def _whole_days(text: pa.Array) -> pa.Array:
+    """Give bare years and months with their first day."""
+    for short, rest in ((_YEAR, "-01-01"), (_MONTH, "-01")):
+        text = pc.replace_substring_regex(text, short, rf"\1{rest}")
+    return text
+
+
+def _guess(text: pa.Array) -> tuple[str, pa.Array]:
+    """Give the format, of those that may be meant, that fits most of the texts, and their times."""
     from pandas.tseries.api import guess_datetime_format
 
-    # Else pandas would read "now" as the present moment.
-    cells = pc.if_else(pc.match_substring_regex(text, r"\d"), text, None).to_pylist()
-    formats = ["ISO8601"]
+    cells, forms = _with_digits(text), [_ISO]
     with warnings.catch_warnings(action="ignore"):  # where only the other order is possible
         for dayfirst in (False, True):
             guesses = (guess_datetime_format(c, dayfirst=dayfirst) for c in cells[:_GUESSES] if c)
             guess = next(filter(None, guesses), None)
             if guess and not (dayfirst and guess.startswith("%Y")):  # no year, day, month
-                formats.append(guess)
-    formats += [f for month in _FORMATS for f in (month, month.replace("%m/%d", "%d/%m"))]
-    best = None
-    for form in formats:
-        found = pd.to_datetime(
-            pd.Index(cells, dtype=object), format=form, utc=True, errors="coerce"
-        )
-        if best is None or found.isna().sum() < best.isna().sum():
-            best = found
-    assert best is not None
-    return pa.array(best.tz_localize(None).to_numpy("datetime64[us]"))
+                forms.append(guess)
+    forms += [f for month in _FORMATS for f in (month, month.replace("%m/%d", "%d/%m"))]
+    every = ((form, _read(text, form)) for form in forms)
+    return min(every, key=lambda found: found[1].null_count)  # the first of several
+
+
+def _read(text: pa.Array, form: str) -> pa.Array:
+    """Give the times in this format, null where it does not fit."""
+    import pandas as pd
+
+    index = pd.Index(_with_digits(text), dtype=object)
+    found = pd.to_datetime(index, format=form, utc=True, errors="coerce")
+    return pa.array(found.tz_localize(None).to_numpy("datetime64[us]"))
+
+
+def _with_digits(text: pa.Array) -> list[str | None]:
+    # Else pandas would read "now" as the present moment.
+    found: list[str | None] = pc.if_else(
+        pc.match_substring_regex(text, r"\d"), text, None
+    ).to_pylist()
+    return found

@@ -1,7 +1,7 @@
 """The header of a table: which columns are wanted, and what they are called."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from popsearch.errors import DataError, did_you_mean
 
@@ -22,7 +22,7 @@ def choose(
     DataError
         If a column is missing, or is there twice.
     """
-    names = [" ".join(name.split()) or f"unnamed_{i}" for i, name in enumerate(found, start=1)]
+    names = _names(found)
     if wanted is not None and not set(names) & set(wanted):
         header = (separator or ",").join(found)
         shown = repr(header if len(header) <= 80 else header[:80] + "...")
@@ -47,6 +47,16 @@ def choose(
         raise DataError(*faults)
     positions = {name: i for i, name in enumerate(names)}
     return {column: positions[column] for column in columns}
+
+
+def without_absent(wanted: Sequence[str], optional: Collection[str], found: list[str]) -> list[str]:
+    """Give the wanted columns but those that need not be there and are not."""
+    names = {*_names(found)}
+    return [name for name in wanted if name in names or name not in optional]
+
+
+def _names(found: list[str]) -> list[str]:
+    return [" ".join(name.split()) or f"unnamed_{i}" for i, name in enumerate(found, start=1)]
 
 
 def tidy(error: Exception) -> str:

@@ -75,16 +75,22 @@ class Source(io.RawIOBase):
                 return rest
             data = self._raw.read(size)
 
+    @property
+    def share(self) -> float:
+        """How much of the file was read, 0 to 1."""
+        return self._disk.tell() / max(self._file.stat().st_size, 1)
+
     def _open(self) -> Any:
+        self._disk = self._opened.enter_context(self._file.open("rb", buffering=0))
         match self._file.suffix.lower():
             case ".gz":
-                return self._opened.enter_context(gzip.open(self._file))
+                return self._opened.enter_context(gzip.open(self._disk))
             case ".zip":
-                packed = self._opened.enter_context(zipfile.ZipFile(self._file))
+                packed = self._opened.enter_context(zipfile.ZipFile(self._disk))
                 member = _only_csv(packed.namelist(), self._file.stem, self._where)
                 return self._opened.enter_context(packed.open(member))
             case _:
-                return self._opened.enter_context(self._file.open("rb", buffering=0))
+                return self._disk
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

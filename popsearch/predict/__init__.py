@@ -1,0 +1,1 @@
+"""Predictions for a table of any size: python -m popsearch predict."""
