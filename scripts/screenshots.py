@@ -3,8 +3,8 @@
 Run: uv run python scripts/screenshots.py                    (makes the studies first)
      uv run python scripts/screenshots.py --folder STUDIES   (of studies that are there)
 
-Needs Chromium (apt install chromium). The studies are four families on the real tracks, 25 trials
-each; a few minutes on two cores.
+Needs Chromium (apt install chromium). The studies are four families on the built-in table, 25
+trials each; two minutes on two cores.
 """
 
 import argparse
@@ -22,16 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 from browsing import Browser, browsing, serving  # noqa: E402
 
-TRACKS = ROOT.parent / "shared/data/tracks.csv.gz"
-SEARCH = ["model=ridge,decision_tree,hist_gbr,lightgbm", "n_trials=25"]
+SEARCH = ["model=ridge,decision_tree,hist_gbr,gbr", "data.rows=5000", "n_trials=25"]
 N_COLOURS = 256  # enough for pages of text and lines, at a third of the size
 
 
-def search(folder: Path, data: Path) -> None:
+def search(folder: Path) -> None:
     """Make the studies that are shown."""
-    source = ["data=tracks", f"data.path={data}"]
-    command = [sys.executable, "-m", "popsearch", "-m", *SEARCH, *source]
-    subprocess.run(command, cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "popsearch", "-m", *SEARCH], cwd=folder, check=True)
 
 
 def take(browser: Browser, name: str, to: Path, height: int = 800) -> None:
@@ -86,7 +83,7 @@ def mlflow_pages(browser: Browser, address: str, folder: Path, to: Path) -> None
 def dashboard_pages(browser: Browser, address: str, folder: Path, to: Path) -> None:
     """Show a study as Optuna Dashboard does."""
     page = browser.open(f"{address}/dashboard")
-    page.get_by_text("hist_gbr").first.click()
+    page.get_by_text("demo-gbr").first.click()
     page.locator(".js-plotly-plot").first.wait_for()
     take(browser, "dashboard", to)
 
@@ -101,14 +98,13 @@ def main() -> None:
     """Make the studies, serve them and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, help="a folder of studies to show")
-    parser.add_argument("--data", type=Path, default=TRACKS, help="the table of real tracks")
     parser.add_argument("--to", type=Path, default=ROOT / "docs/images")
     args = parser.parse_args()
     args.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browsing() as browser:
         folder = args.folder or Path(temporary)
         if not args.folder:
-            search(folder, args.data.resolve())
+            search(folder)
         for command, show in PAGES.items():
             with serving(folder, *command) as address:
                 show(browser, address, folder.resolve(), args.to)
