@@ -1,12 +1,13 @@
 """Measure what several workers gain, and how many trials a second a shared database takes.
 
 Run: uv run python benchmarks/workers.py           (half an hour)
-     uv run python benchmarks/workers.py scaling   (the first part only; or: rate)
+     uv run python benchmarks/workers.py scaling   (the first part only; or: rate, growth)
 
 scaling: the same grid of hist_gbr, so that all search the same points, by one process on one core,
 by one on all cores, and by two workers in turn: seconds from the first trial's begin to the last
 one's end, and of the whole command. rate: a model that does nothing, on PostgreSQL with
-tracking=none: trials a second while all workers are at it, with more and more workers.
+tracking=none: trials a second while all workers are at it, with more and more workers. growth: one
+study of that model with TPE and 10,000 trials by two workers: what a trial costs as it grows.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from popsearch import postgres
 GRID = [
     "model=hist_gbr", "sampler=grid", "sampler.n_points=6", "n_trials=36", "pruner=none",
     "model.known_good=[]", "model.steps.budget=200", "~model.space.min_samples_leaf",
-    "~model.space.l2_regularization", "~model.space.max_features",
+    "~model.space.l2_regularization", "~model.space.max_features", "report=false",
 ]  # fmt: skip
 NOTHING = """
 name: nothing
@@ -46,6 +47,7 @@ space:
 known_good: []
 """
 MANY = 1_000_000
+WINDOW = 400  # trials over which a rate is taken
 
 
 def seconds(words: list[str], folder: str, n_cores: int | None = None) -> float:
@@ -110,8 +112,8 @@ def rate(n_workers: list[int], window_s: float) -> None:
             (Path(folder) / "conf" / "model" / "nothing.yaml").write_text(NOTHING)
             words = [
                 "--config-dir", "conf", "model=nothing", "data.rows=400", "storage=postgres",
-                "tracking=none", "pruner=none", "sampler=random", f"n_trials={MANY}",
-                f"workers={n}", f"timeout={10 + 2 * n + 2 * window_s}",
+                "tracking=none", "report=false", "pruner=none", "sampler=random",
+                f"n_trials={MANY}", f"workers={n}", f"timeout={10 + 2 * n + 2 * window_s}",
             ]  # fmt: skip
             os.environ["POPSEARCH_STORAGE_URL"] = server.get_uri()
             seconds(words, folder)
@@ -119,6 +121,31 @@ def rate(n_workers: list[int], window_s: float) -> None:
         rates = [len(ends) / (ends[-1] - ends[0])] if len(ends) > 1 else [0.0]
         table.add_row(str(n), str(len(ends)), f"{rates[0]:.1f}", f"{1000 * n / rates[0]:.1f}")
         print(f"{n} workers: {rates[0]:.1f} trials a second", flush=True)
+    Console(width=100).print(table)
+
+
+def growth(n_trials: int, n_workers: int) -> None:
+    """Print what a trial costs as a study on PostgreSQL grows."""
+    table = Table(title=f"TPE, a model that does nothing, PostgreSQL, {n_workers} workers")
+    for column in ("trials there", "trials a second", "ms a trial and worker", "to the first"):
+        table.add_column(column, justify="right")
+    with tempfile.TemporaryDirectory() as folder, postgres_server() as server:
+        (Path(folder) / "conf" / "model").mkdir(parents=True)
+        (Path(folder) / "conf" / "model" / "nothing.yaml").write_text(NOTHING)
+        words = [
+            "--config-dir", "conf", "model=nothing", "data.rows=400", "storage=postgres",
+            "tracking=none", "report=false", f"n_trials={n_trials}", f"workers={n_workers}",
+        ]  # fmt: skip
+        os.environ["POPSEARCH_STORAGE_URL"] = server.get_uri()
+        seconds(words, folder)
+        ends = _ends(server.get_uri(), n_workers)
+    first = None
+    for at in (100, 500, 1_000, 2_000, 5_000, n_trials):
+        window = ends[max(0, at - WINDOW) : at]
+        ms = 1000 * n_workers * (window[-1] - window[0]) / (len(window) - 1)
+        first = first or ms
+        row = [f"{at:,}", f"{1000 * n_workers / ms:.1f}", f"{ms:.1f}", f"{ms / first:.2f}"]
+        table.add_row(*row)
     Console(width=100).print(table)
 
 
@@ -142,16 +169,19 @@ def _ends(url: str, n_workers: int) -> list[float]:
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("part", nargs="?", choices=("scaling", "rate"))
+    parser.add_argument("part", nargs="?", choices=("scaling", "rate", "growth"))
     parser.add_argument("--rows", type=int, nargs="+", default=[40_000, 160_000])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--window-s", type=float, default=15.0, help="in rate")
+    parser.add_argument("--trials", type=int, default=10_000, help="in growth")
     args = parser.parse_args()
     if args.part in (None, "scaling"):
         scaling(args.rows, [(1, 1), (1, None), (2, None)], args.repeats)
     if args.part in (None, "rate"):
         rate(args.workers, args.window_s)
+    if args.part in (None, "growth"):
+        growth(args.trials, 2)
 
 
 if __name__ == "__main__":
