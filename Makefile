@@ -23,6 +23,7 @@ bench:  ## figures for benchmarks/RESULTS.md, two and a half hours
 	uv run python benchmarks/overhead.py
 	uv run python benchmarks/steps.py
 	uv run python benchmarks/loading.py
+	uv run python benchmarks/eda.py
 	uv run python benchmarks/artists.py
 	uv run python benchmarks/neural.py
 	uv run python benchmarks/neural_memory.py

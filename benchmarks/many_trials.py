@@ -145,6 +145,7 @@ class Trainer:
     fidelities: ClassVar[list[int]] = [*range(1, N_STEPS + 1)]
     patience, population, val_variance = None, 1, 1.0
     machine, way, trial_timeout, n_objectives = Machine(), FittedOnce, None, 1
+    most_begun, first_look, n_workers = 1, 1, 1
 
     def too_large(self, params: Params) -> str:
         """Refuse nothing."""

@@ -98,7 +98,7 @@ class _TimedTraining:
 
 
 def popsearch_loop(plan: Plan) -> Clocks:
-    """Search as ``popsearch.run`` does."""
+    """Search as ``popsearch.run`` does, with system metrics where they are on."""
     from popsearch import provenance
     from popsearch.interrupt import Interrupts
     from popsearch.study import Study
@@ -116,7 +116,7 @@ def popsearch_loop(plan: Plan) -> Clocks:
         local.recover(study, tracker)
         tracker.close_left_behind()
         wanted = plan.cfg.n_trials
-        with terminal.searching(study, wanted, interrupts):
+        with tracker.watching(), terminal.searching(study, wanted, interrupts):
             loop.start()
             local.search(trainer, study, tracker, interrupts, terminal, wanted)
             loop.stop()
@@ -206,20 +206,20 @@ def log_together(metrics: dict[str, float], step: int) -> None:
 
 # ---- the comparison ------------------------------------------------------------------------
 
-VARIANTS: dict[str, tuple[Callable[[Plan], Clocks], str]] = {
-    "A  popsearch": (popsearch_loop, "mlflow"),
-    "B  hand, log_metric": (lambda plan: hand_loop(plan, log_one_by_one), "mlflow"),
-    "B' hand, log_metrics": (lambda plan: hand_loop(plan, log_together), "mlflow"),
-    "C  popsearch, untracked": (popsearch_loop, "none"),
+MLFLOW = ("tracking=mlflow", "tracking.uri=sqlite:///mlflow.db")
+VARIANTS: dict[str, tuple[Callable[[Plan], Clocks], tuple[str, ...]]] = {
+    "A  popsearch": (popsearch_loop, MLFLOW),
+    "A' no system metrics": (popsearch_loop, (*MLFLOW, "tracking.system_metrics=false")),
+    "B  hand, log_metric": (lambda plan: hand_loop(plan, log_one_by_one), MLFLOW),
+    "B' hand, log_metrics": (lambda plan: hand_loop(plan, log_together), MLFLOW),
+    "C  popsearch, untracked": (popsearch_loop, ("tracking=none",)),
 }
 
 
 def measure(variant: str, overrides: Sequence[str]) -> Timing:
     """Run one variant in a fresh folder; to be called in a process of its own."""
     search, tracking = VARIANTS[variant]
-    overrides = [*overrides, f"tracking={tracking}", "storage.url=sqlite:///optuna.db"]
-    if tracking == "mlflow":
-        overrides.append("tracking.uri=sqlite:///mlflow.db")
+    overrides = [*overrides, *tracking, "storage.url=sqlite:///optuna.db"]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)  # what a search prints costs its time, but is not for this terminal
     os.dup2(nowhere, 2)
@@ -243,16 +243,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=real_tracks.DEFAULT, help=real_tracks.HELP)
     parser.add_argument("--trials", type=int, default=100, help="trials of each search")
     parser.add_argument("--repeats", type=int, default=3, help="searches of each variant")
+    parser.add_argument("--only", default="", help="letters of the variants, as in AC; else all")
     args = parser.parse_args()
+    chosen = [name for name in VARIANTS if not args.only or name[0] in args.only]
     overrides = [*real_tracks.choose(args.data), f"n_trials={args.trials}"]
     # Idle threads of the linear algebra wait by spinning: on two shared cores that slows a fit of
     # 6 ms to 25 ms at random, and would be counted as overhead too. Heard by the new processes.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 
-    timings: dict[str, list[Timing]] = {name: [] for name in VARIANTS}
+    timings: dict[str, list[Timing]] = {name: [] for name in chosen}
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for name in track([*VARIANTS] * args.repeats, "searching", transient=True):
+        for name in track(chosen * args.repeats, "searching", transient=True):
             timings[name].append(pool.submit(measure, name, overrides).result())
 
     report = Table(title=f"ms a trial, {args.trials} trials, median of {args.repeats} searches")
@@ -264,7 +266,7 @@ def main() -> None:
         return statistics.median(seconds) / args.trials * 1000
 
     overheads = {n: [t.total_s - t.fit_s for t in found] for n, found in timings.items()}
-    first = median(overheads["A  popsearch"])
+    first = median(overheads[chosen[0]])
     for name, found in timings.items():
         overhead = overheads[name]
         report.add_row(

@@ -33,9 +33,9 @@ from rich.table import Table
 from popsearch import trial
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan
+from popsearch.promise import end
 from popsearch.space import Params
 from popsearch.study import samplers
-from popsearch.study.curves import end
 
 FIRST = 4
 FAMILIES = "lasso decision_tree knn random_forest extra_trees gbr hist_gbr lightgbm xgboost mlp"

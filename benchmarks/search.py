@@ -33,8 +33,8 @@ from popsearch.workers import local
 PRUNERS = (
     "none",
     "curve",
-    "curve pruner.factor=1.0",
-    "curve pruner.factor=1.25",
+    "curve pruner.n_begun=1",
+    "curve pruner.factor=1.5",
     "median",
     "hyperband",
 )

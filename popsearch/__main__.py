@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from popsearch import commands, usage
 from popsearch.errors import ConfigError, DataError, PopsearchError, disk_error
+from popsearch.interrupt import EXIT_CODES
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from popsearch.config import Config
     from popsearch.run import Result
-
-EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}  # as a shell reports a process that a signal ended
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def _main() -> None:
 
     hydra.main(version_base="1.3", config_path=str(usage.CONF), config_name="config")(job)()
     if len(done) > 1:
-        _compare(done)
+        _compare(done, argv)
     if any(result.failures for _, result in done):
         sys.exit(1)
 
@@ -107,19 +106,26 @@ def _job(cfg: "DictConfig") -> "tuple[Config, Result]":
     return checked, result
 
 
-def _compare(done: "Sequence[tuple[Config, Result]]") -> None:
-    """Show where the studies of a sweep stand."""
+def _compare(done: "Sequence[tuple[Config, Result]]", argv: Sequence[str]) -> None:
+    """Make an ensemble of the studies of a sweep, and show where all of them stand."""
     from rich.console import Console
 
+    from popsearch.ensemble.typed import after_sweep
+    from popsearch.faults import hide_secrets
     from popsearch.leaderboard import typed
 
     console = Console(highlight=False)
     if not console.is_terminal:  # a file has no width
         console.width = 200
+    configs, studies = [cfg for cfg, _ in done], {result.study for _, result in done}
+    command = hide_secrets(shlex.join(["python", "-m", "popsearch", *argv]))
     try:
-        typed.after_sweep(console, [cfg for cfg, _ in done], {result.study for _, result in done})
+        mixes, stopped_by = after_sweep(console, configs, studies, command)
+        typed.after_sweep(console, configs, studies | mixes)
     except PopsearchError as error:
         _refuse(error)
+    if stopped_by:
+        sys.exit(EXIT_CODES[stopped_by])
 
 
 def _again(hydra_cfg: "HydraConf") -> str:

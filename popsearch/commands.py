@@ -1,10 +1,13 @@
-"""What can be typed in place of a search: python -m popsearch cache, check, predict, ...."""
+"""What can be typed in place of a search: python -m popsearch cache, check, eda and so on."""
 
+import shlex
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from popsearch.errors import ConfigError, StorageError
+from popsearch.faults import hide_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,6 +74,80 @@ def check(words: list[str]) -> None:
         raise SystemExit(1)
 
 
+def eda(words: list[str]) -> None:
+    """Look at a table before any search: its columns, and what each says about the target.
+
+    Parameters
+    ----------
+    words
+        Settings of data, split and tracking, and ``output=``.
+
+    Raises
+    ------
+    ConfigError
+        If anything is wrong with the table or the settings; then nothing was created.
+    StorageError
+        If a file cannot be written, or the tracking store does not answer.
+    """
+    from popsearch.eda import typed
+
+    typed.eda(words, _console())
+
+
+def export(words: list[str]) -> None:
+    """Write the trials of a study as CSV or Parquet.
+
+    Parameters
+    ----------
+    words
+        The name of a study, or the settings of its search; ``output=`` and ``curves=``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study, or a word is none of these; then nothing was created.
+    StorageError
+        If the database does not answer, or a file cannot be written.
+    """
+    from popsearch import export as exported
+
+    exported.export(words, _console())
+
+
+def fetch(words: list[str]) -> None:
+    """Fetch the table of tracks from Kaggle, unless it is there, and print where it lies.
+
+    Parameters
+    ----------
+    words
+        Nothing, or ``output=FILE`` for a copy.
+
+    Raises
+    ------
+    ConfigError
+        If it is followed by anything else.
+    DataError
+        If it cannot be fetched.
+    StorageError
+        If the copy cannot be written.
+    """
+    targets = [word.removeprefix("output=") for word in words if word.startswith("output=")]
+    if len(targets) < len(words) or len(words) > 1:
+        raise ConfigError(
+            f"fetch must stand alone or be followed by output=FILE, but got {' '.join(words)!r}"
+        )
+    if targets and not Path(targets[0]).absolute().parent.is_dir():
+        raise ConfigError(
+            f"output={targets[0]}: must be in a folder that is there; create it first"
+        )
+    from popsearch.data import kaggle
+
+    path = kaggle.fetch()
+    if targets:
+        path = _copied(path, Path(targets[0]))
+    _console().print(str(path))
+
+
 def leaderboard(words: list[str]) -> None:
     """Show all studies on the same data, features and split, best first.
 
@@ -112,6 +189,34 @@ def predict(words: list[str]) -> None:
     typed.predict(words, _console())
 
 
+def ensemble(words: list[str]) -> None:
+    """Make an ensemble of the best trials of all studies on the same data, features and split.
+
+    Parameters
+    ----------
+    words
+        Names of data sets, and settings.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to make it of, or a word is none of these; then nothing was created.
+    StorageError
+        If a database does not answer.
+    SystemExit
+        If a signal stopped it.
+    """
+    from popsearch import interrupt
+    from popsearch.ensemble import typed
+
+    console = _console()
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    command = shlex.join(["python", "-m", "popsearch", "ensemble", *words])
+    if stopped_by := typed.ensemble(words, hide_secrets(command), console):
+        raise SystemExit(interrupt.EXIT_CODES[stopped_by])
+
+
 def sync(words: list[str]) -> None:
     """Send what tracking servers have yet to hear of.
 
@@ -141,6 +246,10 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cache": cache,
     "champion": champion,
     "check": check,
+    "eda": eda,
+    "ensemble": ensemble,
+    "export": export,
+    "fetch": fetch,
     "leaderboard": leaderboard,
     "predict": predict,
     "sync": sync,
@@ -167,6 +276,24 @@ def _list() -> None:
         console.print(table)
     total = _mib(sum(entry.n_bytes for entry in found))
     console.print(f"{_tables(len(found))}, {total} MiB in {kept.folder()}")
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """Copy a file, under its name only when it is whole; into a folder with the name it has."""
+    import shutil
+
+    target = target / source.name if target.is_dir() else target
+    beside = target.with_name(f".{target.name}.tmp")
+    try:
+        try:
+            shutil.copyfile(source, beside)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise StorageError(f"output={target}: cannot be written: {why}") from None
+    return target
 
 
 def _clear() -> None:

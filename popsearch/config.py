@@ -99,13 +99,15 @@ class CurvePruner(Section):
     """Stops a trial whose curve, drawn on to its end, stays above the best.
 
     Nothing is pruned before ``first`` steps; ``factor`` times the fall that the curve promises may
-    come. That is for stages. Rungs of rows, folds, and epochs after a share of ``warmup`` are
+    come. Of ``n_begun`` trials that are proposed at random the most promising is brought to its end
+    first. That is for stages. Rungs of rows, folds, and epochs after a share of ``warmup`` are
     compared with the median of earlier trials, when ``n_startup_trials`` of them are complete.
     """
 
     name: Literal["curve"]
     first: Annotated[int, Field(ge=3)]
     factor: Annotated[float, Field(gt=0)]
+    n_begun: Count
     n_startup_trials: Annotated[int, Field(ge=0)]
     warmup: Annotated[float, Field(ge=0, le=1)]
 
@@ -183,10 +185,14 @@ class RayExecutor(Section):
 
 
 class MlflowTracking(Section):
-    """Runs and curves go to MLflow: a file here, unless another address is given."""
+    """Runs and curves go to MLflow: a file here, unless another address is given.
+
+    With ``system_metrics`` a study's run shows what the computer does meanwhile.
+    """
 
     name: Literal["mlflow"]
     uri: str
+    system_metrics: bool = True
 
 
 class ServerTracking(Section):
@@ -194,6 +200,7 @@ class ServerTracking(Section):
 
     name: Literal["server"]
     uri: str
+    system_metrics: bool = True
 
     @field_validator("uri", mode="before")
     @classmethod
@@ -242,7 +249,9 @@ class Config(Section):
     max_failures: Count | None
     warm_start: str | None
     seed: Seed
+    ensemble: bool
     leak_r2: Annotated[float, Field(gt=0, le=1)]
+    report: bool
     data: Data
     split: SplitConfig
     features: FeaturesConfig

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 N_QUANTILES = 1000
 N_FOLDS = 5  # of what is encoded by the target
-_WHY_NOT = {
+WHY_NOT = {
     "text": "a text of its own in most rows",
     "id": "row numbers",
     "empty": "no values",
@@ -212,7 +212,7 @@ def _fault(table: Table, name: str) -> str:
     other = f"; for data=csv {setting(f'data.columns.{kind}', [name])} says otherwise"
     return (
         f"features.columns: {name} must hold numbers, dates or categories, but has "
-        f"{_WHY_NOT[column.kind]}; leave it out{other if column.kind != 'empty' else ''}"
+        f"{WHY_NOT[column.kind]}; leave it out{other if column.kind != 'empty' else ''}"
     )
 
 
@@ -221,7 +221,7 @@ def left_out(table: Table) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, column in table.columns.items():
         if not column.is_feature:
-            why = "dropped" if column.dropped else _WHY_NOT[column.kind]
+            why = "dropped" if column.dropped else WHY_NOT[column.kind]
             found.setdefault(why, []).append(name)
     return found
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
+Look = Callable[[int, "Pipeline", Any, "NDArray[np.float64]"], None]
+"""Sees the winner, its number, what it sees of the test rows and what it predicts of them."""
+
 MILLION = 1_000_000
 N_TIMED, TIMED_S = 3, 2.0  # predictions that are timed, and seconds after which none is begun
 
@@ -83,11 +86,13 @@ def finish(
     tracker: Tracker,
     interrupts: Interrupts,
     complain: Callable[[RefitError], None],
+    look: Look = lambda *opened: None,
 ) -> TestScores | None:
     """Score the winner on the test rows: none where no trial is complete.
 
     Where the family asks for it, the mean of the best trials is scored beside it: of those that
-    can be refitted, and ``complain`` hears of the others.
+    can be refitted, and ``complain`` hears of the others. ``look`` draws while the rows are open,
+    before the scores are stored: where it is broken off, the same command does all of it again.
 
     What was scored before is not scored again, so that the same command given twice
     opens the test rows once, unless the model could not be stored the first time. Every
@@ -147,6 +152,7 @@ def finish(
         predict_million_s=predict_s / len(X) * MILLION,
     )
     winner, kept = fitted[0][1], residuals.astype(np.float32)
+    look(best.number, winner, X, predictions[0])
     kept_here(plan.cfg.storage.url, study.name).offer(best.number, scores.test_mse, lambda: kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's advice on models, not the user's concern

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Self
 
+EXIT_CODES = {"Ctrl-C": 130, "SIGTERM": 143}
+"""As a shell reports a process that a signal ended."""
+
 
 class Interrupted(BaseException):
     """The search must stop now; not an ``Exception``, so that no library swallows it."""

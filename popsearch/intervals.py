@@ -52,7 +52,11 @@ def of_scores(residuals: NDArray[np.float64], y: NDArray[np.float64]) -> Interva
     return Intervals(_bounds(mse), _bounds(mae), r2)
 
 
-def of_difference(first: NDArray[np.floating], other: NDArray[np.floating]) -> Interval:
+def of_difference(
+    first: NDArray[np.floating],
+    other: NDArray[np.floating],
+    together: NDArray[np.intp] | None = None,
+) -> Interval:
     """Give the interval of the other's MSE less the first one's, paired by row.
 
     Parameters
@@ -60,16 +64,22 @@ def of_difference(first: NDArray[np.floating], other: NDArray[np.floating]) -> I
     first, other
         Residuals on the same rows, (n_rows,). Where the interval holds 0 they differ by no more
         than noise.
+    together
+        A number for each row, (n_rows,): rows with the same one are drawn together, for they err
+        alike.
     """
     squares = [np.square(each.astype(np.float64)) for each in (first, other)]
-    return _bounds(_resampled([squares[1] - squares[0]])[:, 0])
+    return _bounds(_resampled([squares[1] - squares[0]], together)[:, 0])
 
 
-def _resampled(columns: list[Columns]) -> Columns:
+def _resampled(columns: list[Columns], together: NDArray[np.intp] | None = None) -> Columns:
     """Give the means of each column in each resample, (``N_RESAMPLES``, n_columns)."""
     rng, n_rows = np.random.default_rng(SEED), len(columns[0])
-    n_groups = min(n_rows, MOST_GROUPS)
-    groups = np.arange(n_rows) if n_groups == n_rows else rng.permutation(n_rows) % n_groups
+    units = np.arange(n_rows) if together is None else np.unique(together, return_inverse=True)[1]
+    n_units = int(units.max()) + 1
+    n_groups = min(n_units, MOST_GROUPS)
+    parts_of = np.arange(n_units) if n_groups == n_units else rng.permutation(n_units) % n_groups
+    groups = parts_of[units]
     sizes = np.bincount(groups).astype(np.float64)
     sums = np.stack([np.bincount(groups, column) for column in columns], axis=1)
     parts = [(w @ sums) / (w @ sizes)[:, None] for w in _weights(rng, n_groups)]

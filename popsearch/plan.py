@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from popsearch import check, data, features, leaks, models, space
-from popsearch.config import Config, NoPruner
+from popsearch.config import Config, CurvePruner, NoPruner
 from popsearch.data import Fold, Split, Table
 from popsearch.errors import ConfigError
 from popsearch.family import RowSteps, StageSteps
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 METRIC = "val_mse"
 _NO_MATTER = {"known_good", "backend", "population", "mean_of"}  # to what a trial's score means
+SHARE = 0.5  # of the free memory that trials which are begun together may take
 GENERATIONS = 4  # of a population, at least: the later ones know how the earlier went
 
 
@@ -191,6 +192,32 @@ class Plan:
             return asked
         at_once = self.way.n_side_by_side(self.cfg.model, self.rows.X_train.shape[1])
         return max(1, min(at_once, self.cfg.n_trials // GENERATIONS))
+
+    @cached_property
+    def most_begun(self) -> int:
+        """How many trials may be begun together, to bring the most promising to its end first.
+
+        Only curves of stages promise something; and those that wait hold their rows and stages.
+        """
+        pruner, steps = self.cfg.pruner, self.cfg.model.steps
+        if not isinstance(pruner, CurvePruner) or self.n_objectives > 1 or len(self.folds) > 1:
+            return 1
+        if steps.kind != "stages" or self.population > 1:
+            return 1
+        needed, free = self.way.memory_mib(self.cfg.model, {}, self.rows)
+        needed += self.rows.X_train.nbytes / 2**20
+        return max(1, min(pruner.n_begun, int(SHARE * free / needed)))
+
+    @property
+    def first_look(self) -> int:
+        """Steps that each of those takes before any goes on."""
+        pruner = self.cfg.pruner
+        return pruner.first if isinstance(pruner, CurvePruner) else 0
+
+    @property
+    def n_workers(self) -> int:
+        """How many processes share the trials that are begun together."""
+        return self.cfg.workers
 
     def training(self, members: list[Params]) -> Training:
         """Give the training of these parameter sets."""

@@ -5,11 +5,12 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psutil
 from omegaconf import OmegaConf
 
-from popsearch import features, openings
+from popsearch import description, features, openings
 from popsearch.faults import hide_secrets
 from popsearch.plan import Plan
 from popsearch.tracking import StudyRecord
@@ -29,6 +30,7 @@ def record(plan: Plan, command: str) -> StudyRecord:
         data_name=plan.table.name,
         data_digest=plan.table.fingerprint,
         data_source=plan.table.about,
+        params=list(plan.space.params),
     )
 
 
@@ -48,6 +50,17 @@ def about(plan: Plan) -> dict[str, str]:
     }
 
 
+PARTS = ("seed", "objectives", "data", "split", "features", "model", "pruner")
+"""Of the configuration: what a study's trials were trained with."""
+
+
+def config(plan: Plan) -> dict[str, Any]:
+    """Give what is needed to fit any of a study's trials again, without secrets."""
+    parts = plan.cfg.model_dump(mode="json", include=set(PARTS))
+    shown: dict[str, Any] = json.loads(hide_secrets(json.dumps(parts)))
+    return shown
+
+
 def tags(plan: Plan, command: str) -> dict[str, str]:
     """Give the tags of a study's run: what it is, and how to repeat it."""
     found = {
@@ -58,10 +71,8 @@ def tags(plan: Plan, command: str) -> dict[str, str]:
         "popsearch.split": plan.cfg.split.name,
         "popsearch.command": command,
         "mlflow.source.name": command,
-        "mlflow.note.content": (
-            f"{plan.cfg.model.estimator} on {plan.table.about}: {plan.about_rows}.\n\n"
-            f"Repeat or continue it with:\n\n    {command}\n"
-        ),
+        "mlflow.note.content": description.of_study(plan, command),
+        "mlflow.user": psutil.Process().username(),
     }
     if plan.machine.device:
         found["popsearch.device"] = plan.machine.device
@@ -83,15 +94,20 @@ def texts(plan: Plan) -> dict[str, str]:
     }
 
 
-def ending(result: "Result") -> tuple[dict[str, float], dict[str, str]]:
-    """Give the metrics and tags of a study's run at its end."""
+def ending(
+    plan: Plan, command: str, result: "Result", best: str
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Give the metrics and tags of a study's run at its end; ``best`` is its best trial's page."""
     names = ["val_mse", "val_mae", "test_mse", "test_mae", "test_r2", "mean_mse", "floor_mse"]
     names += [f"test_{name}_{end}" for name in ("mse", "mae", "r2") for end in ("low", "high")]
     names += ["ensemble_mse", "ensemble_mae", "compile_s", "predict_million_s"]
     metrics = {name: getattr(result, name) for name in names}
+    if not result.compile_s:
+        del metrics["compile_s"]  # most families compile nothing
     metrics |= {f"n_{state}": float(n) for state, n in result.n_trials.items()}
     metrics["duration_s"] = result.duration_s
     found = {f"best.{name}": str(value) for name, value in (result.best_params or {}).items()}
+    found["mlflow.note.content"] = description.of_study(plan, command, result, best)
     found |= {"popsearch.stopped_by": result.stopped_by, **openings.tags(result.test_openings)}
     if result.advice:
         found["popsearch.advice"] = "\n".join(result.advice)

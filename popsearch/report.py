@@ -1,6 +1,7 @@
 """What a person reads at the end: the result in one table, and what to type next."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -62,6 +63,9 @@ def show_next(
         if server:
             words.append(prefix + server, "bold").append(", then open ")
         console.print(words.append(f"{address}/{page}"))
+    if result.report:
+        told = Text(f"{'report':<16}", "dim").append(_from_here(result.report))
+        console.print(told, soft_wrap=True)
     label, again = "go on", command
     if result.stopped_by == "patience":
         words_typed = [w for w in command.split(" ") if not w.startswith("patience=")]
@@ -70,6 +74,12 @@ def show_next(
         words_typed = [w for w in command.split(" ") if not w.startswith("n_trials=")]
         label, again = "search further", " ".join([*words_typed, f"n_trials={2 * n_trials}"])
     console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))
+
+
+def _from_here(file: str) -> str:
+    """Give a path as it is typed in the folder that one is in."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def duration(seconds: float) -> str:
@@ -84,29 +94,38 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def rows(result: "Result") -> list[tuple[str, str]]:
+    """Give what is told of a study that has a complete trial: what it is, and how much."""
+    told = [("trials", _counts(result))]
+    for name, value in (result.best_params or {}).items():
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        told.append((f"best {name}", shown))
+    told.append(("best step", f"{result.best_step} ({result.resource}={result.best_resource})"))
+    told.append(("validation", _errors(result.val_mse, result.val_mae)))
+    r2 = "" if result.test_r2 is None else f"   R² {result.test_r2:.3f}"
+    told.append(("test", _errors(result.test_mse, result.test_mae) + r2))
+    if between := _intervals(result):
+        told.append(("95 % interval", between))
+    if result.ensemble_n is not None:
+        errors = _errors(result.ensemble_mse, result.ensemble_mae)
+        told.append((f"mean of best {result.ensemble_n}", f"{errors} (test)"))
+    if result.mean_mse is not None:
+        told.append(("mean predictor", f"MSE {result.mean_mse:.2f}"))
+    if result.floor_mse is not None:
+        beaten = "which no model can beat on these rows"
+        told.append(("floor", f"MSE {result.floor_mse:.2f}, {beaten}"))
+    compiling = f", {duration(result.compile_s)} of it compiling" if result.compile_s else ""
+    told.append(("time", duration(result.duration_s) + compiling))
+    return told
+
+
 def _table(result: "Result") -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    table.add_row("trials", _counts(result))
-    for name, value in (result.best_params or {}).items():
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        table.add_row(f"best {name}", Text(shown))
-    table.add_row("best step", f"{result.best_step} ({result.resource}={result.best_resource})")
-    table.add_row("validation", _errors(result.val_mse, result.val_mae))
-    r2 = "" if result.test_r2 is None else f"   R² {result.test_r2:.3f}"
-    table.add_row("[bold]test[/]", f"[bold]{_errors(result.test_mse, result.test_mae)}{r2}[/]")
-    if between := _intervals(result):
-        table.add_row("95 % interval", between)
-    if result.ensemble_n is not None:
-        errors = _errors(result.ensemble_mse, result.ensemble_mae)
-        table.add_row(f"mean of best {result.ensemble_n}", f"{errors} (test)")
-    if result.mean_mse is not None:
-        table.add_row("mean predictor", f"MSE {result.mean_mse:.2f}")
-    if result.floor_mse is not None:
-        table.add_row("floor", f"MSE {result.floor_mse:.2f}, which no model can beat on these rows")
-    compiling = f", {duration(result.compile_s)} of it compiling" if result.compile_s else ""
-    table.add_row("time", duration(result.duration_s) + compiling)
+    for label, told in rows(result):
+        style = "bold" if label == "test" else ""
+        table.add_row(Text(label, style), Text(told, style))
     return table
 
 

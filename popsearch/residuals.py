@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from popsearch import sqlite
 from popsearch.data import cache
 from popsearch.models.training import TrainingDied, mse
 
@@ -92,6 +93,19 @@ class Residuals:
 
     def _path(self, number: int) -> Path:
         return _folder() / f"{self._key}-{number}.npy"
+
+
+def kept_here(url: str, study: str, best: Iterable[tuple[int, float]]) -> Residuals:
+    """Give what is kept on this computer of a study's residuals on the validation rows.
+
+    Parameters
+    ----------
+    url
+        The database that holds the study.
+    best
+        Numbers and validation MSE of its best trials.
+    """
+    return Residuals(f"{sqlite.absolute(url)}/{study}", best)
 
 
 def clear() -> int:

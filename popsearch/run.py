@@ -2,19 +2,21 @@
 
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from popsearch import advice, agreement, champion, database, openings, provenance, sqlite, threads
-from popsearch.config import Config, NoTracking, RayExecutor
+from popsearch.config import Config, NoTracking, PostgresStorage, RayExecutor
 from popsearch.errors import RefitError, StorageError
 from popsearch.finish import TestScores, finish
 from popsearch.interrupt import Interrupted, Interrupts
 from popsearch.openings import Opening
+from popsearch.pictures.album import Album
 from popsearch.plan import Plan, prepare
-from popsearch.residuals import N_KEPT, Residuals
+from popsearch.residuals import N_KEPT, Residuals, kept_here
 from popsearch.space import Params
 from popsearch.stopping import Stopping
 from popsearch.study import Patience, Study, storage_errors
@@ -65,6 +67,7 @@ class Result:
     failures: list[str]
     advice: list[str]
     front: list[dict[str, float]]
+    report: str | None = None
 
 
 def run(cfg: Config, run_dir: Path, command: str) -> Result:
@@ -98,18 +101,19 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
         with database.alone(cfg.storage.url):
             study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], patience=patience)
             opened.callback(study.close)
-            for key, fact in (("about", provenance.about(plan)), ("command", command)):
+            facts = {"about": provenance.about(plan), "config": provenance.config(plan)}
+            for key, fact in {**facts, "command": command}.items():
                 if study.note(key) != fact:
                     study.note(key, fact)
             tracker = open_tracker(cfg.tracking, plan.table.name, terminal.warn)
             run_id = tracker.open_study(provenance.record(plan, command))
             local.recover(study, tracker)
             tracker.close_left_behind()
+            shared = isinstance(cfg.storage, PostgresStorage)  # perhaps with other computers
+            opened.enter_context(tracker.watching(socket.gethostname() if shared else ""))
             interrupts.limit(study.left_s(interrupts.left_s()))
-        residuals = Residuals(
-            f"{cfg.storage.url}/{plan.study_name}",
-            [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)],
-        )
+        best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
+        residuals = kept_here(cfg.storage.url, study.name, best)
         residuals.remove_others()
         wanted = min(cfg.n_trials, study.n_points())
         with terminal.searching(study, wanted, interrupts):
@@ -123,6 +127,7 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             else:
                 stopped_by = processes.search(order, *how, stopping)
         scores, crowned = None, ""
+        album = Album(plan, study, tracker, interrupts, run_dir, command, terminal.warn)
         if stopped_by in ("n_trials", "timeout", "patience"):
             interrupts.lift_time_limit()
             try:
@@ -131,7 +136,11 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
                 with terminal.finishing(), contextlib.ExitStack() as turn:
                     with interrupts.allowed():  # it may take as long as another's refit
                         turn.enter_context(tested)
-                    scores = finish(plan, study, tracker, interrupts, terminal.complain)
+                    scores = finish(
+                        plan, study, tracker, interrupts, terminal.complain, album.opened
+                    )
+                    if scores and scores.stored:
+                        _keep(study, tracker, residuals)
                     crowned = champion.after_study(plan, study, scores)
             except Interrupted as stop:
                 stopped_by = stop.reason
@@ -152,7 +161,15 @@ def run(cfg: Config, run_dir: Path, command: str) -> Result:
             duration_s,
             crowned,
         )
-        tracker.close_study(*provenance.ending(result))
+        if stopped_by not in ("Ctrl-C", "SIGTERM"):
+            try:
+                with terminal.drawing():
+                    result = replace(result, report=album.write(result))
+            except Interrupted as stop:
+                result = replace(result, stopped_by=stop.reason)
+        winner = study.best()
+        page = tracker.page_of(winner.run_id or "") if winner else ""
+        tracker.close_study(*provenance.ending(plan, command, result, page))
     sqlite.tidy(cfg.storage.url)
     if not isinstance(cfg.tracking, NoTracking):
         sqlite.tidy(cfg.tracking.uri)
@@ -173,6 +190,13 @@ def _settle(cfg: Config, study: Study, tracker: Tracker, terminal: Terminal) -> 
     else:
         repaired = [f"{each}: repaired" for each in found.repaired]
         terminal.disagreed([*map(str, found.disagreements), *repaired])
+
+
+def _keep(study: Study, tracker: Tracker, residuals: Residuals) -> None:
+    """Store the best trials' residuals with the study's run: other computers look there."""
+    best = ((trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT))
+    found = {number: residuals.of(number, val_mse) for number, val_mse in best}
+    tracker.log_val_residuals({n: own for n, own in found.items() if own is not None})
 
 
 def _advice(plan: Plan, study: Study, residuals: Residuals) -> list[str]:

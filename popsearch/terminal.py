@@ -135,6 +135,15 @@ class Terminal:
         else:
             yield
 
+    @contextlib.contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Show that pictures are drawn and the report is written."""
+        if self._console.is_terminal:
+            with self._console.status("drawing the report"):
+                yield
+        else:
+            yield
+
     def complain(self, error: PopsearchError) -> None:
         """Say what went wrong, where the study goes on nevertheless."""
         for fault in error.faults:

@@ -3,7 +3,7 @@
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -17,10 +17,10 @@ Ended = Callable[[int, Outcome], None]
 """Hears (member, how it went) as soon as a member has come to its end."""
 
 
-def run(
-    training: Training, n_members: int, watch: Watch, ended: Ended, patience: int | None
-) -> None:
-    """Train every member to its end: the last step, pruned, out of patience, or failed.
+class Steps:
+    """A training on its way: takes one step after another, and sees what ends its members.
+
+    A member ends at the last step, pruned, out of patience, or failed.
 
     Parameters
     ----------
@@ -30,49 +30,88 @@ def run(
         Is called once for every member.
     patience
         Steps without a better validation score that end a member.
+    """
+
+    def __init__(
+        self, training: Training, n_members: int, watch: Watch, ended: Ended, patience: int | None
+    ) -> None:
+        self._training, self._watch, self._ended = training, watch, ended
+        self._patience = patience
+        self.n_taken = 0
+        self.outcomes = [Outcome() for _ in range(n_members)]
+        self.live = set(range(n_members))
+
+    def take(self) -> None:
+        """Train every live member by one step.
+
+        Raises
+        ------
+        TrainingDied
+            If the process that trains ended; members that have not ended can be tried again.
+        """
+        started = time.perf_counter()
+        try:
+            # Told with the trial, not on the terminal, where they would hide the search.
+            with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
+                scores = self._training.advance()
+        except TrainingDied:
+            raise
+        except Exception as error:
+            # Whatever a library raises in training ends these trials and not the search.
+            reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+            self._fail_all((time.perf_counter() - started) / len(self.live), reason, trace)
+            return
+        self.n_taken += 1
+        share_s = (time.perf_counter() - started) / len(self.live)
+        told = {str(warning.message) for warning in caught}
+        self.drop([m for m in sorted(self.live) if self._ends(m, scores, share_s, told)])
+
+    def drop(self, members: Iterable[int]) -> None:
+        """Train these no longer."""
+        dropped = set(members)
+        self._training.drop(dropped)
+        self.live -= dropped
+
+    def _ends(self, member: int, scores: Scores, share_s: float, told: set[str]) -> bool:
+        """Take up what a member came to by a step, and tell whether that was its last."""
+        outcome, n_steps = self.outcomes[member], len(self._training.resources)
+        outcome.fit_s += share_s
+        outcome.warnings += sorted(told - {*outcome.warnings})
+        resource = self._training.resources[self.n_taken - 1]
+        _append(outcome, scores, member, resource, self._training.keeps_best)
+        if outcome.state != "failed":
+            without_better = self.n_taken - outcome.best_step
+            if self._watch(member, outcome):
+                outcome.state = "pruned"
+            elif self.n_taken < n_steps and (
+                self._patience is None or without_better < self._patience
+            ):
+                return False
+        self._ended(member, outcome)
+        return True
+
+    def _fail_all(self, share_s: float, reason: str, trace: str) -> None:
+        for member in sorted(self.live):
+            outcome = self.outcomes[member]
+            outcome.fit_s += share_s
+            _fail(outcome, reason, trace)
+            self._ended(member, outcome)
+        self.live.clear()
+
+
+def run(
+    training: Training, n_members: int, watch: Watch, ended: Ended, patience: int | None
+) -> None:
+    """Train every member to its end, as ``Steps`` has it.
 
     Raises
     ------
     TrainingDied
         If the process that trains ended; members that have not ended can be tried again.
     """
-    outcomes = [Outcome() for _ in range(n_members)]
-    live = set(range(n_members))
-    n_steps = len(training.resources)
-    for step, resource in enumerate(training.resources, start=1):
-        started = time.perf_counter()
-        try:
-            # Told with the trial, not on the terminal, where they would hide the search.
-            with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
-                scores = training.advance()
-        except TrainingDied:
-            raise
-        except Exception as error:
-            # Whatever a library raises in training ends these trials and not the search.
-            for member in sorted(live):
-                outcome = outcomes[member]
-                outcome.fit_s += (time.perf_counter() - started) / len(live)
-                _fail(outcome, f"{type(error).__name__}: {error}", traceback.format_exc())
-                ended(member, outcome)
-            return
-        share_s = (time.perf_counter() - started) / len(live)
-        gone = set()
-        for member in sorted(live):
-            outcome = outcomes[member]
-            outcome.fit_s += share_s
-            outcome.warnings += sorted({str(w.message) for w in caught} - {*outcome.warnings})
-            _append(outcome, scores, member, resource, training.keeps_best)
-            if outcome.state != "failed":
-                if watch(member, outcome):
-                    outcome.state = "pruned"
-                elif step < n_steps and (patience is None or step - outcome.best_step < patience):
-                    continue
-            gone.add(member)
-            ended(member, outcome)
-        training.drop(gone)
-        live -= gone
-        if not live:
-            return
+    steps = Steps(training, n_members, watch, ended, patience)
+    while steps.live:
+        steps.take()
 
 
 def _append(outcome: Outcome, scores: Scores, member: int, resource: int, keeps_best: bool) -> None:

@@ -48,6 +48,7 @@ Settings
   seed=777             of sampler and models
   split.test_size=0.3  split.val_size=0.3  split.seed=777
   leak_r2=0.9          a feature that alone explains so much of the target is warned about
+  report=false         without pictures and report.html at the end
   model.scaler=minmax  or standard, quantile, none
   model.space.max_depth.high=12   any value of the configuration; see it with --cfg job
 
@@ -58,17 +59,74 @@ Options
   --hydra-help         more options
 
 Commands
+  eda                  a first look at a table: eda data=csv data.path=FILE data.target=COLUMN
+  export STUDY output=FILE              its trials as CSV or Parquet
+  fetch                fetch the tracks from Kaggle and say where they are
   cache                list the tables that were parsed and are kept
   cache clear          remove them
   sync                 send the runs that a tracking server was away for
   sync all             also those of other machines, if they are gone
   check                compare every trial with its MLflow run; check STUDY that study only
   check repair         make the runs agree with their studies
+  ensemble             mix the best models of all studies on the same rows, if that is better
   leaderboard          all studies on the same rows, best first; leaderboard DATA those only
   leaderboard format=csv output=FILE    or json, markdown
   champion             the best model of each data set; champion STUDY to choose one
   predict input=ROWS.csv output=FILE.parquet    with the champion; or model=STUDY
 """
+
+COMMANDS = {
+    "eda": """\
+popsearch eda: a first look at a table, before any search
+
+Usage
+  python -m popsearch eda [data=SOURCE] [KEY=VALUE ...] [output=FOLDER]
+
+Examples
+  python -m popsearch eda data=csv data.path=homes.csv data.target=price
+  python -m popsearch eda data=tracks data.path=tracks.csv output=look tracking=mlflow
+
+Writes pictures and one page that needs nothing else, eda.html: what every column holds, missing
+values, what each feature says about the target, features among themselves, and all through time.
+
+Settings
+  data...              as for a search: data.path, data.target, data.drop, data.order_by, ...
+  split...             as for a search: the target is never read on the test rows of this split
+  output=FOLDER        where to write; eda/DATA without it
+  tracking=mlflow      log the look too, or tracking=server tracking.uri=URL; one run for each table
+""",
+    "export": """\
+popsearch export: the trials of a study as CSV or Parquet
+
+Usage
+  python -m popsearch export STUDY [output=FILE] [curves=FILE] [storage.url=URL]
+  python -m popsearch export KEY=VALUE ... [output=FILE]   the study of that search
+
+Examples
+  python -m popsearch export demo-gbr-30bcebd8 output=trials.parquet curves=curves.csv
+  python -m popsearch export model=gbr > trials.csv
+
+One row for each trial: number, state, began, ended, duration_s, scores, params_*, worker, reason,
+run_id. Curves have a row for each step: number, resource, best_val_mse.
+""",
+    "fetch": """\
+popsearch fetch: the table of tracks from Kaggle
+
+Usage
+  python -m popsearch fetch [output=FILE]
+
+Needs the extra kaggle, and no account. What is there is not fetched again: data=tracks finds it.
+output=FILE copies it too. Prints where the file lies.
+""",
+    "cache": """\
+popsearch cache: parsed tables and residuals that are kept on this computer
+
+Usage
+  python -m popsearch cache          list the tables
+  python -m popsearch cache clear    remove all; a search parses its table anew then
+""",
+}
+"""The pages of those commands that have one, by their name."""
 
 
 def wants_help(argv: Sequence[str]) -> bool:
@@ -102,6 +160,8 @@ def wants_a_look(argv: Sequence[str]) -> bool:
 
 def page(argv: Sequence[str]) -> str:
     """Give the help page, each choice with its first comment; also those of ``--config-dir``."""
+    if argv and argv[0] in COMMANDS:
+        return COMMANDS[argv[0]]
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--config-dir", "-cd", nargs="?")
     own = parser.parse_known_args(list(argv))[0].config_dir

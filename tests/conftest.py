@@ -15,6 +15,9 @@ from popsearch.errors import ConfigError
 # when a library with OpenMP is loaded, which is not yet.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Nor are pictures drawn, here and in programs that tests start, but in tests of them.
+os.environ.setdefault("POPSEARCH_REPORT", "false")
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("popsearch", deadline=None)
 settings.load_profile("popsearch")

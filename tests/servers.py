@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""For a server: its workers for jobs, of pages for chatbots, are seven more processes."""
+
 
 def free_port() -> int:
     """Give a port that nobody listens on."""
@@ -42,7 +45,12 @@ class Server:
         store += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "log").open("a") as log:
             self._process = subprocess.Popen(
-                [*command, *store], cwd=self._folder, stdout=log, stderr=log, start_new_session=True
+                [*command, *store],
+                cwd=self._folder,
+                env=os.environ | WITHOUT_JOBS,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         for _ in range(600):
             try:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from popsearch.config import CurvePruner
 from popsearch.plan import prepare
+from popsearch.promise import end
 from popsearch.study import Study
-from popsearch.study.curves import end
 
 HEIGHTS, SHARES, LENGTHS = st.floats(0.5, 50), st.floats(0.3, 0.97), st.integers(3, 60)
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from popsearch import commands
 from popsearch.data import kaggle
-from popsearch.errors import DataError
+from popsearch.errors import ConfigError, DataError
 
 ROWS = b"id,popularity\n" + b"1,50\n" * 20_000
 ENDING = (
@@ -144,6 +145,34 @@ def test_the_file_is_fetched_once(
     assert kaggle.fetch() == path
     assert len(server.asked) == n_asked
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_script_says_where_the_file_lies(server: Server, tmp_path: Path) -> None:
+    """scripts/fetch_tracks.py fetches it, copies it where that is typed, and prints one path."""
+    script = str(Path(__file__).parent.parent / "scripts" / "fetch_tracks.py")
+    done = subprocess.run(
+        [sys.executable, script, "output=copy.csv"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "copy.csv\n"
+    assert (tmp_path / "copy.csv").read_bytes() == ROWS
+    assert kaggle.fetch().read_bytes() == ROWS
+    assert len(server.asked) == 1
+
+
+def test_fetching_is_refused_before_anything_is_asked(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A word that means nothing, or a folder that is not there; a server's refusal is one line."""
+    monkeypatch.chdir(tmp_path)
+    for words in (["please"], ["output=a", "output=b"], ["output=no/copy.csv"]):
+        with pytest.raises(ConfigError):
+            commands.fetch(words)
+    assert not server.asked
+    server.answer = give(b"", code=403)
+    with pytest.raises(DataError, match="403 Forbidden"):
+        commands.fetch([])
 
 
 def test_a_whole_data_set_that_is_there_is_used(server: Server) -> None:

@@ -65,6 +65,9 @@ class Trainer:
     val_variance: float = 1.0
     trial_timeout: float | None = None
     n_objectives: int = 1
+    most_begun: int = 1
+    first_look: int = 1
+    n_workers: int = 1
     trained: list[list[float]] = field(default_factory=list)
 
     def training(self, members: list[Params]) -> Watched:

@@ -56,7 +56,7 @@ def test_a_run_holds_scores_and_the_whole_curve(
     tracker.finish(run_id, done, done.scores(val_variance=4.0))
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "trial 0007"
+    assert run.info.run_name == "ridge 0007"
     assert run.data.params == {"alpha": "0.5", "kind": "None"}
     assert run.data.tags["popsearch.trial"] == "7"
     own = {k: v for k, v in run.data.metrics.items() if "/" not in k}

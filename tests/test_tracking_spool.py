@@ -42,6 +42,7 @@ from popsearch.tracking import (
     outbox,
     sending,
     server,
+    system,
 )
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.runs import MlflowTracker
@@ -162,6 +163,32 @@ def assert_whole(client: MlflowClient, folder: Path, result: Any, n_trials: int)
 
 
 # ---- a whole search ------------------------------------------------------------------------
+
+
+def test_what_the_computer_does_waits_with_the_trials(
+    gateway: Gateway, client: MlflowClient, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads write while a server is away; each look is there once, and none is lost."""
+    monkeypatch.setattr(system, "FIRST_S", 0.1)
+    told: list[str] = []
+    tracker = open_tracker(at_uri(gateway.address), "demo", told.append)
+    run_id = tracker.open_study(record("demo-ridge-system"))
+    key = "system/cpu_utilization_percentage"
+    with tracker.watching():
+        gateway.set("down")
+        file = file_of("demo-ridge-system", process.identity())
+        while not file.exists() or file.read_text().count(key) < 5:
+            tracker.describe({"written": "meanwhile"})
+        looks = file.read_text().count(key)
+        gateway.set()
+        tracker.close_study({"val_mse": 1.0}, {})
+    assert not file.exists()
+    assert [line for line in told if "does not answer" in line] == told[:1]
+    history = client.get_metric_history(run_id, key)
+    times = [metric.timestamp for metric in history]
+    assert len(times) == len({*times}) >= looks
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.metrics["val_mse"]) == ("FINISHED", 1.0)
 
 
 def test_a_server_that_stops_and_starts_again_misses_nothing(

@@ -1,7 +1,7 @@
 """What is typed: python -m popsearch leaderboard, and what a sweep ends with."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,27 +40,9 @@ def leaderboard(words: Sequence[str], console: "Console") -> None:
         If a database does not answer, or the file cannot be written.
     """
     own = {key: value for key, _, value in (w.partition("=") for w in words) if key in OWN}
-    rest = [word for word in words if word.partition("=")[0] not in OWN]
-    names = [word for word in rest if "=" not in word and not word.startswith("-")]
-    settings = [word for word in rest if word not in names]
     form, faults = _form(own)
-    jobs = command.jobs(settings)
-    refuse([*faults, *(fault for job in jobs for fault in job.faults)])
-    configs = [Config(**job.sections) for job in jobs]
-    places = list(dict.fromkeys(Place(cfg.storage.url, cfg.tracking) for cfg in configs))
-    refuse(
-        fault
-        for place in places
-        for fault in stored.faults(place.url) or tracking.faults(place.tracking)
-    )
-    found = [find(place) for place in places]
-    about: list[Mapping[str, str]] = [note["about"] for f in found for note in f.notes.values()]
-    refuse(_unknown(names, {each["data"] for each in about}, places))
-    keys = {standings.key(each) for each in about if not names or each["data"] in names}
-    if any(map(is_of_a_search, settings)):
-        keys &= {standings.key(provenance.about(prepare(cfg))) for cfg in configs}
-        none = "no study yet on these data, features and split; search on them, or leave them out"
-        refuse([] if keys else [none])
+    wanted_boards = asked([word for word in words if word.partition("=")[0] not in OWN], faults)
+    found, keys = wanted_boards.found.values(), wanted_boards.keys
     made = [(each.place, boards(each, _fingerprints(each, keys))) for each in found]
     wanted = [board for _, some in made for board in some if board.key in keys]
     if file := own.get("output"):
@@ -75,6 +57,67 @@ def leaderboard(words: Sequence[str], console: "Console") -> None:
         console.file.write(shown.FORMATS[form](wanted))  # as it is, whatever the width
     for place, some in made:
         write(place, some)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which boards were asked for, and where they are.
+
+    Parameters
+    ----------
+    found
+        The studies there are.
+    configs
+        Of each place one that names it.
+    keys
+        Of the boards.
+    searches
+        Of each board the search that named it; none where boards were not named so.
+    """
+
+    found: Mapping[Place, Found]
+    configs: Mapping[Place, Config]
+    keys: Collection[str]
+    searches: Mapping[str, Config]
+
+
+def asked(words: Sequence[str], faults: Sequence[str] = ()) -> Asked:
+    """Give the boards that names of data sets and settings ask for.
+
+    Parameters
+    ----------
+    faults
+        What is wrong already.
+
+    Raises
+    ------
+    ConfigError
+        With all that is wrong; nothing was created.
+    """
+    names = [word for word in words if "=" not in word and not word.startswith("-")]
+    settings = [word for word in words if word not in names]
+    jobs = command.jobs(settings)
+    refuse([*faults, *(fault for job in jobs for fault in job.faults)])
+    configs = [Config(**job.sections) for job in jobs]
+    places = {Place(cfg.storage.url, cfg.tracking): cfg for cfg in configs}
+    refuse(
+        fault
+        for place in places
+        for fault in stored.faults(place.url) or tracking.faults(place.tracking)
+    )
+    found = {place: find(place) for place in places}
+    about: list[Mapping[str, str]] = [
+        note["about"] for each in found.values() for note in each.notes.values()
+    ]
+    refuse(_unknown(names, {each["data"] for each in about}, list(places)))
+    keys = {standings.key(each) for each in about if not names or each["data"] in names}
+    searches: dict[str, Config] = {}
+    if any(map(is_of_a_search, settings)):
+        searches = {standings.key(provenance.about(prepare(cfg))): cfg for cfg in configs}
+        keys &= searches.keys()
+        none = "no study yet on these data, features and split; search on them, or leave them out"
+        refuse([] if keys else [none])
+    return Asked(found, places, keys, searches)
 
 
 def after_sweep(console: "Console", configs: Sequence[Config], studies: Collection[str]) -> None:

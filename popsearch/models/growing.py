@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import sklearn
 from greenlet import greenlet
 from numpy.typing import NDArray
 
@@ -92,18 +93,30 @@ class GrowingInPlace(Growing):
     ) -> None:
         super().__init__(model, members, rows, prunable)
         self._dropped = False
+        self._settings_inside: dict[str, Any] = {}
         self._run = greenlet(self._fit)
 
     def advance(self) -> Scores:
         """Resume the fit until the next block of stages is done."""
-        scores: Scores = self._run.switch()
+        scores: Scores = self._resume()
         return scores
 
     def drop(self, members: Iterable[int]) -> None:
         """End the fit where it stands, if it has not ended; the stages so far are a model."""
         if not self._dropped and self._run and list(members):
             self._dropped = True
-            self._run.switch()
+            self._resume()
+
+    def _resume(self) -> Any:
+        # A fit of scikit-learn changes its global settings until it ends. Of several that wait the
+        # first to end would set them back for all, and the last one leave them changed.
+        outside = sklearn.get_config()
+        sklearn.set_config(**self._settings_inside or outside)
+        try:
+            return self._run.switch()
+        finally:
+            self._settings_inside = sklearn.get_config()
+            sklearn.set_config(**outside)
 
     def _reached(
         self,

@@ -107,6 +107,17 @@ def sampler(
                 assert_never(cfg)
 
 
+def n_random(cfg: config.Sampler) -> float:
+    """Give how many trials a sampler proposes before it looks at how the earlier ones went."""
+    match cfg:
+        case config.TpeSampler() | config.CmaesSampler() | config.GpSampler():
+            return cfg.n_startup_trials
+        case config.QmcSampler() | config.RandomSampler() | config.GridSampler():
+            return math.inf
+        case _:
+            assert_never(cfg)
+
+
 @contextlib.contextmanager
 def fixed(study: optuna.Study, params: Params) -> Iterator[None]:
     """Let the study's sampler propose only what is not among these parameters."""

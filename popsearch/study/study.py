@@ -5,8 +5,8 @@ import datetime
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Set
-from typing import Any, assert_never
+from collections.abc import Callable, Mapping, Set
+from typing import TYPE_CHECKING, Any, assert_never
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from popsearch import config, family, process, section
 from popsearch.outcome import State
 from popsearch.space import Params, Space
-from popsearch.study import samplers
+from popsearch.study import plots, samplers
 from popsearch.study.asked import STATES, Asked, asked_of
 from popsearch.study.connection import connect
 from popsearch.study.heartbeat import Heartbeat
@@ -22,6 +22,9 @@ from popsearch.study.patience import Patience
 from popsearch.study.record import Record
 from popsearch.study.storage import NoRoom, SnapshotStorage
 from popsearch.study.stored import StoredTrial, stored
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 MAX_RETRIES = 2
 
@@ -86,6 +89,7 @@ class Study:
         self._grid = (
             samplers.Grid(cfg.sampler, space, cfg.seed) if cfg.sampler.name == "grid" else None
         )
+        self._n_random = samplers.n_random(cfg.sampler)
         self._running: dict[int, optuna.Trial] = {}
         self._n_told = 0
         if not joins:
@@ -141,6 +145,19 @@ class Study:
             if is_last_try:
                 break
         return asked
+
+    def n_unguided(self, n_workers: int) -> float:
+        """Give how many trials can be asked for before it matters what earlier ones came to.
+
+        Parameters
+        ----------
+        n_workers
+            As many processes do so: each can have its share.
+        """
+        record = self._record()
+        n_queued = len(record.unfinished({TrialState.WAITING}))
+        n_known = len(record.scored) + len(record.unfinished({TrialState.RUNNING}))
+        return max(n_queued, self._n_random - n_known) / n_workers
 
     def _ask(self, shared: Params) -> Asked:
         with samplers.fixed(self._study, shared):
@@ -202,6 +219,17 @@ class Study:
             return _counts(self._storage.get_trial(asked.id))
         return True
 
+    def add(self, params: Mapping[str, float], scores: Mapping[str, float]) -> None:
+        """Store a complete trial that nobody asked for: of shares, from 0 to 1."""
+        share = optuna.distributions.FloatDistribution(0, 1)
+        trial = optuna.trial.create_trial(
+            params=dict(params),
+            distributions=dict.fromkeys(params, share),
+            values=[scores[name] for name in self._objectives],
+            user_attrs={"scores": dict(scores), "worker": self._worker},
+        )
+        self._patience(self._study.add_trial, trial)
+
     def n_points(self) -> float:
         """Give how many different trials there can be at all."""
         return self.space.n_points() if self._grid is None else self._grid.n_points
@@ -262,6 +290,14 @@ class Study:
         """Give all trials as they are stored, those of other processes too."""
         self._storage.refresh(self._study._study_id)
         return [stored(trial) for trial in self._record()]
+
+    def interactive(self) -> "dict[str, Callable[[], Figure]]":
+        """Give functions that draw Optuna's own pictures of the study, by their names."""
+        return plots.figures(self._study, [*self._record()])
+
+    def importances(self) -> dict[str, float]:
+        """Give each parameter's share in what makes a trial good; empty where that is unknown."""
+        return plots.importances([*self._record()])
 
     def note(self, key: str, value: Any = None) -> Any:
         """Store a fact about the study; without a value, give the stored one."""

@@ -10,6 +10,7 @@ from popsearch.faults import hide_secrets
 from popsearch.tracking import server, stored
 from popsearch.tracking.boards import BoardPage, StoredBoards
 from popsearch.tracking.client import connect, settle
+from popsearch.tracking.looks import LookPage, log_look
 from popsearch.tracking.outbox import Notify
 from popsearch.tracking.registry import Registry, Version, champions
 from popsearch.tracking.served import LoadedModel, StoredModels
@@ -20,6 +21,7 @@ __all__ = [
     "BoardPage",
     "Given",
     "LoadedModel",
+    "LookPage",
     "Registry",
     "StoredBoards",
     "StoredModels",
@@ -32,6 +34,7 @@ __all__ = [
     "champions",
     "faults",
     "join_tracker",
+    "log_look",
     "open_tracker",
     "stored",
     "tracking_errors",
@@ -58,7 +61,7 @@ def open_tracker(
     with tracking_errors(cfg):
         from popsearch.tracking.runs import MlflowTracker
 
-        return MlflowTracker(cfg.uri, experiment, notify)
+        return MlflowTracker(cfg.uri, experiment, notify, cfg.system_metrics)
 
 
 def join_tracker(

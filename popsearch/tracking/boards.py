@@ -20,6 +20,7 @@ from popsearch.tracking.stored import search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from mlflow import MlflowClient
 
 KIND = "leaderboard"
 
@@ -74,10 +75,12 @@ class StoredBoards:
         self._data = data
         self._registry = Registry(uri, data)
 
-    def residuals(self, study: str, number: int) -> NDArray[np.float32] | None:
-        """Give the residuals of a study's trial on the test rows, where they are stored."""
+    def residuals(
+        self, study: str, number: int, of: residual_file.Of = "test"
+    ) -> NDArray[np.float32] | None:
+        """Give the residuals of a study's trial on these rows, where they are stored."""
         for run_id in self._runs.get(study, []):
-            found = residual_file.read(self._client, run_id, number)
+            found = residual_file.read(self._client, run_id, number, of)
             if found is not None:
                 return found
         return None
@@ -99,19 +102,9 @@ class StoredBoards:
         """
         if (experiment := self._client.get_experiment_by_name(self._data)) is None:
             return False
-        tags = {"popsearch.kind": KIND, "popsearch.data_fingerprint": page.fingerprint}
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        found = [*search(self._client, [experiment.experiment_id], query)]
-        if any(run.data.tags.get("popsearch.digest") == page.digest for run in found):
+        own = experiment.experiment_id, KIND, page.fingerprint, page.name, page.digest
+        if (run_id := renewed(self._client, *own)) is None:
             return False
-        run_id = (
-            min(found, key=lambda run: int(run.info.start_time)).info.run_id
-            if found
-            else self._client.create_run(
-                experiment.experiment_id, run_name=page.name, tags=tags
-            ).info.run_id
-        )
-        self._client.update_run(run_id, name=page.name)
         for file, records in page.tables.items():
             columns = list(records[0])
             rows = [list(record.values()) for record in records]
@@ -122,10 +115,7 @@ class StoredBoards:
         self._log_metrics(run_id, page.metrics)
         shown = json.dumps([{"path": file, "type": "table"} for file in page.tables])
         told = {"mlflow.loggedArtifacts": shown, "mlflow.note.content": page.markdown}
-        # The digest comes last: a page that was broken off is written again.
-        for name, value in {**told, "popsearch.digest": page.digest}.items():
-            self._client.set_tag(run_id, name, value)
-        self._client.set_terminated(run_id)
+        complete(self._client, run_id, told, page.digest)
         return True
 
     def _log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
@@ -147,3 +137,32 @@ class StoredBoards:
                 study = run.data.tags.get("popsearch.study", "")
                 runs.setdefault(study, []).append(run.info.run_id)
         return runs
+
+
+def renewed(
+    client: "MlflowClient", experiment_id: str, kind: str, fingerprint: str, name: str, digest: str
+) -> str | None:
+    """Give the one run of this kind on these data, made where it is not there.
+
+    Returns
+    -------
+    None where it tells the same already.
+    """
+    tags = {"popsearch.kind": kind, "popsearch.data_fingerprint": fingerprint}
+    query = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+    found = [*search(client, [experiment_id], query)]
+    if any(run.data.tags.get("popsearch.digest") == digest for run in found):
+        return None
+    if not found:
+        run_id: str = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+        return run_id
+    run_id = min(found, key=lambda run: int(run.info.start_time)).info.run_id
+    client.update_run(run_id, name=name)
+    return run_id
+
+
+def complete(client: "MlflowClient", run_id: str, tags: Mapping[str, str], digest: str) -> None:
+    """Close a run that is renewed; its digest comes last, so that a half one is written again."""
+    for name, value in {**tags, "popsearch.digest": digest}.items():
+        client.set_tag(run_id, name, value)
+    client.set_terminated(run_id)

@@ -20,6 +20,15 @@ def connect(uri: str) -> "MlflowClient":
     return MlflowClient(uri)
 
 
+def experiment(client: "MlflowClient", name: str) -> str:
+    """Give the id of an experiment, made where it is not there."""
+    found = client.get_experiment_by_name(name)
+    # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
+    kind = {"mlflow.experimentKind": "custom_model_development"}
+    made: str = found.experiment_id if found else client.create_experiment(name, tags=kind)
+    return made
+
+
 def settle(uri: str) -> None:
     """Set what MLflow reads from the environment, some of it when it is imported."""
     # MLflow reports its use to its makers unless told not to; whoever wants that can say so.

@@ -1,6 +1,7 @@
 """Writes to a server, and while that is away to a file, from which all is sent in order later."""
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ Notify = Callable[[str], None]
 
 
 class Outbox:
-    """What one process writes to a server.
+    """What one process writes to a server, from its threads one after the other.
 
     Parameters
     ----------
@@ -38,6 +39,7 @@ class Outbox:
         self.path = spool.path
         self._next, self._pause_s, self._why = 0.0, SHORTEST_S, ""
         self._is_away = self._refusals_told = False
+        self._turn = threading.RLock()
 
     def write(self, operation: Operation) -> str:
         """Carry an operation out, now or later, and give the best name its run has so far.
@@ -49,6 +51,10 @@ class Outbox:
         StorageError
             If it cannot be written to the disk either.
         """
+        with self._turn:
+            return self._write(operation)
+
+    def _write(self, operation: Operation) -> str:
         import requests
         from mlflow.exceptions import MlflowException
 
@@ -71,18 +77,20 @@ class Outbox:
 
     def try_now(self) -> str:
         """Send all that waits, however short ago the last try was; tell why that cannot be."""
-        if self._spool.waits:
-            self._send(math.inf)
-        return self._why if self._spool.waits else ""
+        with self._turn:
+            if self._spool.waits:
+                self._send(math.inf)
+            return self._why if self._spool.waits else ""
 
     def send_rest(self) -> None:
         """Try once more to send what waits; say what to do if it still does."""
-        if why := self.try_now():
-            n_runs = sending.n_runs_of(self._spool.n_runs())
-            self._notify(
-                f"{self._address} still does not answer ({why}): {n_runs} not sent, but kept in "
-                f"{FOLDER}; when it is back, type: python -m popsearch sync"
-            )
+        with self._turn:
+            if why := self.try_now():
+                n_runs = sending.n_runs_of(self._spool.n_runs())
+                self._notify(
+                    f"{self._address} still does not answer ({why}): {n_runs} not sent, but kept "
+                    f"in {FOLDER}; when it is back, type: python -m popsearch sync"
+                )
 
     def _send(self, limit_s: float) -> None:
         why = server.silence(self._address, server.PROBE_S)

@@ -1,8 +1,9 @@
-"""A winner's residuals on the test rows, as a small file of its study's run."""
+"""Residuals of trials, as small files of their study's run."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +11,37 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-FOLDER = "test_residuals"
+Of = Literal["test", "val"]
+"""Residuals of a winner on the test rows, or of the best trials on the validation rows."""
 
 
-def log(client: "MlflowClient", run_id: str, number: int, residuals: NDArray[np.float32]) -> None:
+def log(
+    client: "MlflowClient",
+    run_id: str,
+    number: int,
+    residuals: NDArray[np.float32],
+    of: Of = "test",
+) -> None:
     """Store the residuals of a trial, (n_rows,), as NumPy's own file; again is the same file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _name(number)
         np.save(file, residuals.astype(np.float32), allow_pickle=False)
-        client.log_artifact(run_id, str(file), FOLDER)
+        client.log_artifact(run_id, str(file), _folder(of))
 
 
-def read(client: "MlflowClient", run_id: str, number: int) -> NDArray[np.float32] | None:
+def log_new(
+    client: "MlflowClient", run_id: str, residuals: Mapping[int, NDArray[np.float32]]
+) -> None:
+    """Store residuals on the validation rows by number of their trials: those not yet there."""
+    there = {Path(each.path).name for each in client.list_artifacts(run_id, _folder("val"))}
+    for number, own in residuals.items():
+        if _name(number) not in there:
+            log(client, run_id, number, own, "val")
+
+
+def read(
+    client: "MlflowClient", run_id: str, number: int, of: Of = "test"
+) -> NDArray[np.float32] | None:
     """Give the residuals of a trial, none where the run does not have them whole.
 
     Raises
@@ -29,8 +49,8 @@ def read(client: "MlflowClient", run_id: str, number: int) -> NDArray[np.float32
     MlflowException
         If the store does not answer.
     """
-    path = f"{FOLDER}/{_name(number)}"
-    if path not in {each.path for each in client.list_artifacts(run_id, FOLDER)}:
+    path = f"{_folder(of)}/{_name(number)}"
+    if path not in {each.path for each in client.list_artifacts(run_id, _folder(of))}:
         return None
     with tempfile.TemporaryDirectory() as folder:
         file = client.download_artifacts(run_id, path, folder)
@@ -39,6 +59,10 @@ def read(client: "MlflowClient", run_id: str, number: int) -> NDArray[np.float32
         except (OSError, ValueError, EOFError):
             return None
     return found
+
+
+def _folder(of: Of) -> str:
+    return f"{of}_residuals"
 
 
 def _name(number: int) -> str:

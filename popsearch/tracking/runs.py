@@ -1,18 +1,22 @@
 """Runs and curves in MLflow."""
 
+import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from popsearch import process, sqlite
 from popsearch.outcome import Outcome, State
 from popsearch.space import Params
-from popsearch.tracking import model, operations, residual_file, sending, server
-from popsearch.tracking.client import connect
+from popsearch.tracking import model, operations, residual_file, sending, server, trial_run, views
+from popsearch.tracking.client import connect, experiment
 from popsearch.tracking.operations import Operation
 from popsearch.tracking.outbox import Notify, Outbox
 from popsearch.tracking.spool import FOLDER, Spool, file_of
+from popsearch.tracking.system import SystemMetrics
 from popsearch.tracking.tracker import Given, StudyRecord, Ticket, Tracker
 
 if TYPE_CHECKING:
@@ -46,9 +50,17 @@ class MlflowTracker(Tracker):
         Made if it is not there; of no use to a tracker that joins a study.
     notify
         Is told when a server goes away, and when it is back.
+    system_metrics
+        Whether the study's run shows what the computer does.
     """
 
-    def __init__(self, uri: str, experiment: str = "", notify: Notify = lambda line: None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str = "",
+        notify: Notify = lambda line: None,
+        system_metrics: bool = True,
+    ) -> None:
         sqlite.configure()
         # MLflow keeps what it opened by address, whatever folder it is called from later.
         self._uri = sqlite.absolute(uri)
@@ -58,18 +70,16 @@ class MlflowTracker(Tracker):
         self._outbox: Outbox | None = None
         self._worker = process.identity()
         self._open: dict[str, _Sent] = {}
+        self._watches, self._began = system_metrics, 0
+        self._system: SystemMetrics | None = None
 
     def open_study(self, study: StudyRecord) -> str:
         from mlflow.entities import Dataset, DatasetInput
 
-        found = self._client.get_experiment_by_name(self._experiment)
-        # The kind and the page's parameter open MLflow's pages for training, not for chatbots.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        experiment_id: str = (
-            found.experiment_id
-            if found
-            else self._client.create_experiment(self._experiment, tags=kind)
-        )
+        experiment_id = experiment(self._client, self._experiment)
+        tags = self._client.get_experiment(experiment_id).tags
+        for tag, value in views.missing(tags, study.params).items():
+            self._client.set_experiment_tag(experiment_id, tag, value)
         self._send_left_behind()
         runs = self._client.search_runs(
             [experiment_id],
@@ -78,17 +88,19 @@ class MlflowTracker(Tracker):
             order_by=["attributes.start_time ASC"],
         )
         if runs:
-            parent: str = runs[0].info.run_id
-            self._client.update_run(parent, status="RUNNING")
+            run = runs[0]
+            self._client.update_run(run.info.run_id, status="RUNNING")
         else:
             own = {"popsearch.study": study.name, "popsearch.kind": "study"}
-            parent = self._client.create_run(
+            run = self._client.create_run(
                 experiment_id, run_name=study.name, tags={**own, **study.tags}
-            ).info.run_id
+            )
             data = Dataset(study.data_name, study.data_digest[:8], "local", study.data_source)
-            self._client.log_inputs(parent, [DatasetInput(data)])
+            self._client.log_inputs(run.info.run_id, [DatasetInput(data)])
             for file, text in study.texts.items():
-                self._client.log_text(parent, text, file)
+                self._client.log_text(run.info.run_id, text, file)
+        parent: str = run.info.run_id
+        self._began = run.info.start_time
         self._client.set_tag(parent, "popsearch.worker", self._worker)
         self.join(Ticket(study.name, experiment_id, parent))
         return parent
@@ -98,10 +110,14 @@ class MlflowTracker(Tracker):
 
     def join(self, ticket: Ticket) -> None:
         self._ticket = ticket
-        self.page = f"#/experiments/{ticket.experiment_id}?workflowType=machine_learning"
+        self.page = views.page(ticket.experiment_id)
         if server.is_server(self._uri):
             spool = Spool(file_of(ticket.study, self._worker))
             self._outbox = Outbox(self._client, self._uri, spool, self._notify)
+
+    def page_of(self, run_id: str) -> str:
+        known = run_id and not operations.read_own_id(run_id)
+        return views.page_of(self._ticket.experiment_id, run_id) if known else ""
 
     def start(self, number: int, params: Params) -> str:
         tags = {
@@ -110,10 +126,13 @@ class MlflowTracker(Tracker):
             "popsearch.kind": "trial",
             "popsearch.trial": str(number),
             "popsearch.worker": self._worker,
+            "mlflow.note.content": trial_run.description(number, self._ticket.study, params),
         }
         name = operations.own_id(number, self._worker)
         run_id = self._write(
-            operations.create(name, self._ticket.experiment_id, f"trial {number:04d}", tags)
+            operations.create(
+                name, self._ticket.experiment_id, trial_run.name(number, self._ticket.study), tags
+            )
         )
         unsent = {key: str(value) for key, value in params.items()}
         self._open[run_id] = _Sent(unsent, 0, time.monotonic())
@@ -249,10 +268,25 @@ class MlflowTracker(Tracker):
     def _is_away(self, error: Exception) -> bool:
         return server.is_server(self._uri) and bool(server.away(error))
 
+    @contextlib.contextmanager
+    def watching(self, computer: str = "") -> Iterator[None]:
+        if self._watches:
+            self._system = SystemMetrics(self._write, self._ticket.run_id, self._began, computer)
+        try:
+            yield
+        finally:
+            self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._system:
+            self._system.stop()
+            self._system = None
+
     def describe(self, tags: Mapping[str, str]) -> None:
         self._write(operations.batch(self._ticket.run_id, tags=tags))
 
     def close_study(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        self._stop_watching()
         at_end = [(key, value, 0) for key, value in metrics.items()]
         self._write(operations.batch(self._ticket.run_id, at_end, tags=tags))
         self._write(operations.end(self._ticket.run_id, "FINISHED"))
@@ -279,12 +313,54 @@ class MlflowTracker(Tracker):
 
         return address[0] if self._store_now("the fitted model is", store) else None
 
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
+        run_id = self._ticket.run_id
+        return self._store_now(
+            "the residuals on the validation rows are",
+            lambda: residual_file.log_new(self._client, run_id, residuals),
+        )
+
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
         run_id = self._ticket.run_id
         return self._store_now(
             "the residuals on the test rows are",
             lambda: residual_file.log(self._client, run_id, number, residuals),
         )
+
+    def log_files(self, folder: Path, what: str) -> bool:
+        def store() -> None:
+            with server.time_for_a_model():
+                self._client.log_artifacts(self._ticket.run_id, str(folder))
+
+        return self._store_now(what, store)
+
+    def read(self, path: str) -> bytes | None:
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                file = self._client.download_artifacts(self._ticket.run_id, path, folder)
+                return Path(file).read_bytes()
+            except (MlflowException, OSError):  # only a picture hangs on it
+                return None
+
+    def curves(self, run_id: str) -> dict[str, dict[float, float]]:
+        from mlflow.exceptions import MlflowException
+
+        if (run := self._look_up(run_id)) is None:
+            return {}
+        try:
+            return {
+                name: {
+                    float(point.step): point.value
+                    for point in self._client.get_metric_history(run.info.run_id, f"curve/{name}")
+                }
+                for name in ("train_mse", "val_mse")
+            }
+        except MlflowException as error:
+            if not self._is_away(error):
+                raise
+            return {}
 
     def _store_now(self, what: str, store: Callable[[], None]) -> bool:
         """Store what cannot wait for a server; tell whether that was possible."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from popsearch import config, sqlite
 from popsearch.space import Params
+from popsearch.tracking import trial_run
 from popsearch.tracking.client import connect
 from popsearch.tracking.runs import BATCH
 
@@ -95,7 +96,7 @@ class StoredRuns:
         run = self._client.create_run(
             experiment_id,
             start_time=_ms(began),
-            run_name=f"trial {number:04d}",
+            run_name=trial_run.name(number, study),
             tags={**_tags(study, "trial"), "mlflow.parentRunId": parent, **own},
         )
         run_id: str = run.info.run_id

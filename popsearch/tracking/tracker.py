@@ -1,7 +1,9 @@
 """What a tracker is asked to write down: the side that the search sees."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from popsearch.outcome import Outcome, State
@@ -25,6 +27,8 @@ class StudyRecord:
     ----------
     texts
         Become files of the run, by name.
+    params
+        What is searched: columns of the trials.
     data_name, data_digest, data_source
         The table: its fingerprint is over all rows, where MLflow's own digest reads 10,000.
     """
@@ -35,6 +39,7 @@ class StudyRecord:
     data_name: str
     data_digest: str
     data_source: str
+    params: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class Tracker:
 
     page = ""
     """Where a browser finds the runs, below the address of the server."""
+
+    def page_of(self, run_id: str) -> str:
+        """Give where a browser finds a run, below the address of the server; empty if not yet."""
+        return ""
 
     def open_study(self, study: StudyRecord) -> str:
         """Open the run of a study, new or old, and give its id: empty without tracking."""
@@ -112,6 +121,17 @@ class Tracker:
         """
         return True
 
+    @contextlib.contextmanager
+    def watching(self, computer: str = "") -> Iterator[None]:
+        """Write now and then on the study's run what this computer does, until it is closed.
+
+        Parameters
+        ----------
+        computer
+            Its name, where others may write on the same run.
+        """
+        yield
+
     def describe(self, tags: Mapping[str, str]) -> None:
         """Write tags on the study's run."""
 
@@ -147,6 +167,37 @@ class Tracker:
         and a model cannot wait.
         """
         return ""
+
+    def log_files(self, folder: Path, what: str) -> bool:
+        """Store all files of a folder on the study's run, in the place of those of their names.
+
+        Parameters
+        ----------
+        what
+            Begins the sentence that tells where it is not possible: "the report is".
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
+        """
+        return True
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file of the study's run, none where it is not there or a server is away."""
+        return None
+
+    def curves(self, run_id: str) -> dict[str, dict[float, float]]:
+        """Give training and validation MSE of a trial by resource; empty where not known."""
+        return {}
+
+    def log_val_residuals(self, residuals: "Mapping[int, NDArray[np.float32]]") -> bool:
+        """Store residuals on the validation rows, (n_rows,), by number of their trials.
+
+        Returns
+        -------
+        Whether they were stored: not where a server is away.
+        """
+        return True
 
     def log_test_residuals(self, number: int, residuals: "NDArray[np.float32]") -> bool:
         """Store the residuals on the test rows, (n_rows,), of the trial with this number.

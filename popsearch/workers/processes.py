@@ -17,6 +17,7 @@ from popsearch.stopping import Stopping
 from popsearch.study import Study
 from popsearch.tracking import Tracker
 from popsearch.workers import local
+from popsearch.workers.batch import Watcher
 from popsearch.workers.share import Share
 from popsearch.workers.worker import Order
 
@@ -25,7 +26,7 @@ RECOVER_S = 5.0  # between two looks for workers elsewhere that died
 MAX_DEATHS = 5  # in a row, without a trial's end between them
 
 
-class Listener(local.Watcher, Protocol):
+class Listener(Watcher, Protocol):
     """Who is told how the search goes, and what else a worker has to say."""
 
     def warn(self, line: str) -> None:

@@ -16,6 +16,7 @@ from popsearch.stopping import Stopping
 from popsearch.study import Study
 from popsearch.tracking import Tracker
 from popsearch.workers import local, worker
+from popsearch.workers.batch import Watcher, outcome_of
 from popsearch.workers.worker import Order
 
 STOP_S = 15.0  # how long tasks may take to give their trials back
@@ -28,7 +29,7 @@ def search(
     study: Study,
     tracker: Tracker,
     interrupts: Interrupts,
-    watcher: local.Watcher,
+    watcher: Watcher,
     stopping: Stopping,
 ) -> str:
     """Let tasks run trials until the study has all, and say why it stopped.
@@ -53,7 +54,7 @@ def search(
             for ended in study.news():
                 tasks.n_failures = 0
                 stopping.hear(*ended.ending)
-                watcher.trial_ended(ended.number, local.outcome_of(ended))
+                watcher.trial_ended(ended.number, outcome_of(ended))
             reason = "n_trials" if study.n_done() >= order.n_trials else stopping.reason
             if reason is None:
                 tasks.replace_ended(interrupts.left_s())

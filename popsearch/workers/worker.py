@@ -19,7 +19,7 @@ from popsearch.errors import PopsearchError, disk_error
 from popsearch.interrupt import Interrupts
 from popsearch.outcome import Outcome
 from popsearch.plan import Plan
-from popsearch.residuals import N_KEPT, Residuals
+from popsearch.residuals import N_KEPT, kept_here
 from popsearch.study import Patience, Study, storage_errors
 from popsearch.tracking import Ticket, join_tracker, tracking_errors
 from popsearch.workers import local
@@ -57,7 +57,7 @@ class Wire:
     Parameters
     ----------
     pipe
-        What it reads: pairs of a method's name, of ``local.Watcher`` or ``warn``, and arguments.
+        What it reads: pairs of a method's name, of ``batch.Watcher`` or ``warn``, and arguments.
         None where nobody does.
     """
 
@@ -127,7 +127,7 @@ def search(order: Order, wire: Wire, plan: Plan | None = None) -> str:
         study = Study(cfg, plan.study_name, plan.space, plan.fidelities[-1], order.name, patience)
         tracker = join_tracker(cfg.tracking, order.ticket, wire.warn)
         best = [(trial.number, trial.scores["val_mse"]) for trial in study.top(N_KEPT)]
-        residuals = Residuals(f"{cfg.storage.url}/{plan.study_name}", best)
+        residuals = kept_here(cfg.storage.url, study.name, best)
         reason = local.search(
             plan,
             study,

@@ -1,0 +1,1 @@
+"""The first look at a table: what its columns hold, and what each says about the target."""
