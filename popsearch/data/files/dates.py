@@ -93,7 +93,10 @@ def _parse_times(text: pa.ChunkedArray, form: str) -> pa.Array:
     try:
         found = different.cast(_TIME)
     except pa.ArrowInvalid:
-        found = _read(different, form) if form else _guess(different)[1]
+        if form:  # a day that is written as 2001-12-31 is read whatever stands beside it
+            found = pc.coalesce(_read(different, form), _read(different, _ISO))
+        else:
+            found = _guess(different)[1]
     return found.take(cells.indices)
 
 
