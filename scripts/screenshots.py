@@ -83,7 +83,7 @@ def mlflow_pages(browser: Browser, address: str, folder: Path, to: Path) -> None
 def dashboard_pages(browser: Browser, address: str, folder: Path, to: Path) -> None:
     """Show a study as Optuna Dashboard does."""
     page = browser.open(f"{address}/dashboard")
-    page.get_by_text("demo-gbr").first.click()
+    page.get_by_text("hist_gbr").first.click()
     page.locator(".js-plotly-plot").first.wait_for()
     take(browser, "dashboard", to)
 

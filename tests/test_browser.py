@@ -17,13 +17,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from browsing import CHROMIUM, Browser, browsing, serving
 from popsearch import __main__
-from popsearch.tracking import system
+from popsearch.tracking import system, views
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
 
 FAMILIES = ("ridge", "lasso", "elastic_net", "decision_tree")
 N_TRIALS = 25
-SWEEP = ("-m", f"model={','.join(FAMILIES)}", "data.rows=1500", f"n_trials={N_TRIALS}")
+SMALL = ("data.rows=1500", f"n_trials={N_TRIALS}")
+SWEEP = ("-m", f"model={','.join(FAMILIES)}", *SMALL, "report=false")
+AGAIN = ("model=ridge", *SMALL, "report=true")  # nothing to search: only its report is written
 KIND = "workflowType=machine_learning"
 DRAWN = ".js-plotly-plot .scatterlayer .trace"
 
@@ -41,6 +43,11 @@ class Place:
         client = mlflow.MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
         return list(client.search_runs(["1"], max_results=1000))
 
+    def of_kind(self, kind: str, score: str) -> list[Any]:
+        """Give the runs of studies or trials, the one with the lowest error first."""
+        own = [r for r in self.runs if r.data.tags.get("popsearch.kind") == kind]
+        return sorted(own, key=lambda run: float(run.data.metrics[score]))
+
     def study(self, family: str) -> Any:
         """Give the run of a family's study."""
         (run,) = (r for r in self.runs if r.data.tags.get("popsearch.model") == family)
@@ -49,8 +56,8 @@ class Place:
     def trials(self, family: str) -> list[Any]:
         """Give the runs of a family's trials, the best first."""
         parent = self.study(family).info.run_id
-        own = [r for r in self.runs if r.data.tags.get("mlflow.parentRunId") == parent]
-        return sorted(own, key=lambda run: float(run.data.metrics["val_mse"]))
+        trials = self.of_kind("trial", "val_mse")
+        return [r for r in trials if r.data.tags.get("mlflow.parentRunId") == parent]
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +68,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, cache_folder: None) -> Place
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setattr(system, "FIRST_S", 0.1)  # these studies take a second
-        patch.setattr("sys.argv", ["popsearch", *SWEEP])
-        __main__.main()
+        for words in (SWEEP, AGAIN):
+            patch.setattr("sys.argv", ["popsearch", *words])
+            __main__.main()
     return Place(folder, said.getvalue())
 
 
@@ -116,10 +124,10 @@ def test_the_address_that_is_printed_lists_families_and_their_trials(
     place: Place, mlflow_ui: str, browser: Browser
 ) -> None:
     """Each family is a row with its scores; a click shows its trials below it."""
-    (address,) = {*re.findall(r"then open http://127.0.0.1:5000(\S+)", place.said)}
+    address, *_ = {*re.findall(r"then open http://127.0.0.1:5000(\S+)", place.said)}
     page = browser.open(mlflow_ui + address)
-    expect(run_names(page)).to_have_count(len(FAMILIES) + 1)  # and the leaderboard
-    studies = [place.study(family) for family in FAMILIES]
+    studies = place.of_kind("study", "test_mse")  # of the four families, and their ensemble
+    expect(run_names(page)).to_have_count(len(studies) + 1)  # and the leaderboard
     assert {*run_names(page).all_inner_texts()} > {run.info.run_name for run in studies}
     shown = columns(page)
     assert shown[0] == "Run Name"
@@ -137,9 +145,8 @@ def test_the_studies_are_listed_by_test_error(
 ) -> None:
     """However many trials there are: the best family first, and nothing but studies."""
     page = browser.open(view_page(mlflow_ui, "popsearch-studies"))
-    expect(run_names(page)).to_have_count(len(FAMILIES))
-    studies = [place.study(family) for family in FAMILIES]
-    ranked = sorted(studies, key=lambda run: float(run.data.metrics["test_mse"]))
+    ranked = place.of_kind("study", "test_mse")
+    expect(run_names(page)).to_have_count(len(ranked))
     assert run_names(page).all_inner_texts() == [run.info.run_name for run in ranked]
 
 
@@ -149,20 +156,24 @@ def test_the_trials_of_all_families_are_listed_by_error(
     """The best of all is first, with its scores and the parameters of every family."""
     browser.page.set_viewport_size({"width": 2600, "height": 800})
     page = browser.open(view_page(mlflow_ui, "popsearch-trials"))
-    trials = [trial for family in FAMILIES for trial in place.trials(family)]
-    best = sorted(trials, key=lambda run: float(run.data.metrics["val_mse"]))
+    best = place.of_kind("trial", "val_mse")
     expect(run_names(page).first).to_have_text(best[0].info.run_name)
     names = run_names(page).all_inner_texts()
     assert names[:5] == [run.info.run_name for run in best[:5]]
     assert {"val_mse", "alpha", "l1_ratio", "max_depth", "min_samples_leaf"} <= {*columns(page)}
 
 
-def test_the_curves_of_the_best_trials_are_drawn_together(mlflow_ui: str, browser: Browser) -> None:
-    """Twenty lines in one chart, of the validation error at each step."""
+def test_the_curves_of_the_best_trials_are_drawn_together(
+    place: Place, mlflow_ui: str, browser: Browser
+) -> None:
+    """One chart has the validation errors at each step of the first twenty."""
     page = browser.open(view_page(mlflow_ui, "popsearch-curves") + "&compareRunsMode=CHART")
     chart = page.locator(".js-plotly-plot").first
     lines = chart.locator(".scatterlayer .trace")
-    expect(lines).to_have_count(2 * 20)  # MLflow draws each as it is, and smoothed
+    shown = place.of_kind("trial", "val_mse")[: views.N_SHOWN]
+    curves = [run for run in shown if "curve/val_mse" in run.data.metrics]  # an ensemble has none
+    assert len(curves) > views.N_SHOWN - 3
+    expect(lines).to_have_count(2 * len(curves))  # MLflow draws each as it is, and smoothed
     expect(page.get_by_text("curve/val_mse", exact=True).first).to_be_visible()
 
 
@@ -202,6 +213,18 @@ def test_a_study_shows_what_the_computer_did(
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
 
 
+def test_the_report_opens(place: Place, mlflow_ui: str, browser: Browser) -> None:
+    """On the page of the study's run, with its pictures drawn."""
+    study = place.study("ridge")
+    page = browser.open(run_page(mlflow_ui, study, "/artifacts/report.html"))
+    report = page.frame_locator("iframe")
+    expect(report.locator("h1")).to_have_text(re.compile("^ridge on 1,500 synthetic tracks"))
+    pictures = report.locator("figure img")
+    expect(pictures).to_have_count(len(list(place.folder.glob("outputs/*/*/plots/*.png"))))
+    for picture in pictures.all():
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+
+
 def test_the_leaderboard_is_a_page(place: Place, mlflow_ui: str, browser: Browser) -> None:
     """Its run's description ranks the families."""
     (board,) = (r for r in place.runs if r.data.tags["popsearch.kind"] == "leaderboard")
@@ -220,7 +243,7 @@ def test_optuna_dashboard_opens_our_storage(place: Place, browser: Browser) -> N
     with serving(place.folder, *command) as address:
         answer = urllib.request.urlopen(f"{address}/api/studies").read()
         names = {each["study_name"] for each in json.loads(answer)["study_summaries"]}
-        assert names == {place.study(family).info.run_name for family in FAMILIES}
+        assert names == {run.info.run_name for run in place.of_kind("study", "test_mse")}
         page = browser.open(f"{address}/dashboard")
         page.get_by_text(study.study_name).click()
         expect(page.locator(DRAWN).first).to_be_visible()
