@@ -116,7 +116,7 @@ class Gateway:
 
     def _answer(self, request: BaseHTTPRequestHandler, port: int) -> None:
         how = self._said.read_text() if self._said.exists() else ""
-        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        body = _body(request)
         self.heard.append(request.path)
         if how == "down":
             request.close_connection = True
@@ -125,7 +125,8 @@ class Gateway:
             status, headers, answer = int(how), [("Content-Type", "text/plain")], b"no"
         else:
             upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-            upstream.request(request.command, request.path, body, dict(request.headers))
+            headers_sent = {k: v for k, v in request.headers.items() if k not in _OF_THE_BODY}
+            upstream.request(request.command, request.path, body, headers_sent)
             response = upstream.getresponse()
             status, headers, answer = response.status, response.getheaders(), response.read()
             upstream.close()
@@ -141,3 +142,19 @@ class Gateway:
         request.send_header("Content-Length", str(len(answer)))
         request.end_headers()
         request.wfile.write(answer)
+
+
+_OF_THE_BODY = ("Content-Length", "Transfer-Encoding")
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    """Read what a request holds: an empty file comes in chunks, of which there are none."""
+    if request.headers.get("Transfer-Encoding", "") != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length", 0)))
+    body = b""
+    while size := int(request.rfile.readline().partition(b";")[0], 16):
+        body += request.rfile.read(size)
+        request.rfile.readline()
+    while request.rfile.readline().strip():
+        pass  # trailing headers
+    return body

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,6 +180,7 @@ def test_what_the_computer_does_waits_with_the_trials(
         file = file_of("demo-ridge-system", process.identity())
         while not file.exists() or file.read_text().count(key) < 5:
             tracker.describe({"written": "meanwhile"})
+            time.sleep(0.05)
         looks = file.read_text().count(key)
         gateway.set()
         tracker.close_study({"val_mse": 1.0}, {})
