@@ -177,7 +177,7 @@ def main() -> None:
         rules: dict[tuple[str, int], BasePruner] = {
             (f"curve, {factor}", n): ByCurve(budget, pruners.FIRST, factor)
             for n in (1, N_BEGUN)
-            for factor in (1.0, 1.25, 1.35, 1.5)
+            for factor in (1.0, 1.2, 1.3, 1.5)
         }
         rules["hyperband", 1] = HyperbandPruner(1, budget, 3)
         rules["median", 1] = MedianPruner(5, budget // 4)
