@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from popsearch import __main__
+
 
 def popsearch(*argv: str) -> "subprocess.Popen[str]":
     """Start the program as a person would, as the first of a group of processes."""
@@ -24,3 +28,14 @@ def wait_for(process: "subprocess.Popen[str]", words: str) -> str:
         if words in line:
             return read
     raise AssertionError(f"ended without {words!r}: {read}")
+
+
+def typed(*argv: str) -> int:
+    """Run what was typed in this process, and give its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["popsearch", *argv])
+        try:
+            __main__.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0

@@ -17,13 +17,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from popsearch import __main__, champion
+from popsearch import champion
 from popsearch.champion import Candidate, crown
 from popsearch.config import MlflowTracking, NoTracking, ServerTracking
 from popsearch.data.intake import Intake
 from popsearch.finish import requirements
 from popsearch.tracking import Registry, Version, model
 from popsearch.tracking.client import connect
+from programs import typed
 from servers import free_port
 
 FIRST = np.random.default_rng(0).normal(0, 5, 800).astype(np.float32)
@@ -216,17 +217,6 @@ def test_a_server_that_is_away_ends_nothing(tmp_path: Path) -> None:
     where, one = f"sqlite:///{tmp_path}/o.db", candidate("models:/m-1", FIRST)
     assert "whether it is the champion is open: tracking.uri=" in crown(where, away, "t", one)
     assert crown(where, NoTracking(name="none"), "t", one) == ""
-
-
-def typed(*argv: str) -> int:
-    """Run what was typed, and give its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["popsearch", *argv])
-        try:
-            __main__.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 def test_every_study_ends_with_it(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,28 +16,18 @@ from PIL import Image
 from scipy import stats
 from scipy.stats.contingency import association as scipy_association
 
-from popsearch import __main__, data
+from popsearch import data
 from popsearch.config import Config
 from popsearch.data import Table
 from popsearch.eda import association, distribution, groups, page, panels, pictures
 from popsearch.eda.cells import Categories, Numbers
 from popsearch.eda.distribution import Bars, Histogram
 from popsearch.eda.look import ColumnLook, Look, look
+from programs import typed
 
 RNG = np.random.default_rng(7)
 N = 1500
 NUMBERS = itertools.count()
-
-
-def typed(*argv: str) -> int:
-    """Run what was typed, and give its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["popsearch", *argv])
-        try:
-            __main__.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 def frame() -> pd.DataFrame:

@@ -17,28 +17,18 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error
 
-from popsearch import __main__, data
+from popsearch import data, sqlite
 from popsearch.config import NoTracking
 from popsearch.ensemble import members, verdict
 from popsearch.leaderboard.gathered import Place, find
 from popsearch.plan import Plan, prepare
 from popsearch.study import stored
+from programs import typed
 
 FAMILIES = ("ridge", "knn", "decision_tree")
 DATA = ("data.rows=2500", "split.val_size=0.5")
 SWEEP = ("-m", f"model={','.join(FAMILIES)}", *DATA, "n_trials=2")
 URL = "sqlite:///optuna.db"
-
-
-def run(*argv: str) -> int:
-    """Run what was typed, and give its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["popsearch", *argv])
-        try:
-            __main__.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +38,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_folder: None) -> tuple
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as told:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        assert run(*SWEEP) == 0
+        assert typed(*SWEEP) == 0
     return folder, told.getvalue()
 
 
@@ -86,7 +76,7 @@ def plans(compose: Any) -> dict[str, Plan]:
 def board(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, Any]]:
     """The rows of the one board."""
     capsys.readouterr()
-    assert run("leaderboard", "format=json", *argv) == 0
+    assert typed("leaderboard", "format=json", *argv) == 0
     (found,) = json.loads(capsys.readouterr().out)
     rows: list[dict[str, Any]] = found["rows"]
     return rows
@@ -147,7 +137,7 @@ def test_what_it_says_of_its_members_holds(out: str) -> None:
 
 def test_mlflow_has_a_run_of_it(out: str) -> None:
     """With a description, the scores, residuals, the model, and the mix as a trial below it."""
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+    client = mlflow.MlflowClient(sqlite.absolute("sqlite:///mlflow.db"))
     query = f"tags.`popsearch.study` = '{own_study()}'"
     runs = {run.data.tags["popsearch.kind"]: run for run in client.search_runs(["1"], query)}
     study, trial = runs["study"], runs["trial"]
@@ -168,7 +158,7 @@ def test_mlflow_has_a_run_of_it(out: str) -> None:
 
 def test_study_and_tracking_agree(out: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The check knows the mix as a trial like any other."""
-    assert run("check") == 0
+    assert typed("check") == 0
     assert "4 studies" in capsys.readouterr().out
 
 
@@ -185,7 +175,7 @@ def test_again_costs_and_opens_nothing(
 
     monkeypatch.setattr(Plan, "refit", fail)
     monkeypatch.setattr(Plan, "open_test", fail)
-    assert run("ensemble", "demo") == 0
+    assert typed("ensemble", "demo") == 0
     again = capsys.readouterr().out.partition("ensemble of ")[2]
     told, _, champion = again.partition("champion of ")
     assert out.partition("ensemble of ")[2].startswith(told)
@@ -207,7 +197,7 @@ def test_on_another_computer_residuals_come_from_the_runs(
 
     with monkeypatch.context() as patch:
         patch.setattr(members, "_train_again", fail)
-        assert run("ensemble", "demo") == 0
+        assert typed("ensemble", "demo") == 0
     assert weights() == known
     monkeypatch.setenv("POPSEARCH_CACHE_DIR", str(tmp_path / "other"))
     trained: list[str] = []
@@ -218,7 +208,7 @@ def test_on_another_computer_residuals_come_from_the_runs(
         train_again(plan, *rest)
 
     monkeypatch.setattr(members, "_train_again", count)
-    assert run("ensemble", "demo", "tracking=none") == 0
+    assert typed("ensemble", "demo", "tracking=none") == 0
     assert len(trained) == 6
     assert len(stored.trials(URL, own_study())) == 1  # the same weights
 
@@ -237,13 +227,13 @@ def test_stopped_and_killed_it_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(members.Part, "refit", refit)
-        assert run("ensemble") == 143
+        assert typed("ensemble") == 143
     assert "stopped by SIGTERM" in capsys.readouterr().out
-    assert run("ensemble") == 0
+    assert typed("ensemble") == 0
     after = optuna.load_study(study_name=own_study(), storage=URL).user_attrs
     assert after["test"]["test_mse"] == pytest.approx(before["test_mse"])
     assert len(after["test_openings"]) == 1
-    assert run("check") == 0
+    assert typed("check") == 0
 
 
 # ---- none ---------------------------------------------------------------------------------------
@@ -255,7 +245,7 @@ def test_without_a_better_mix_there_is_none(
     workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two models that are nearly the same one: nothing is stored or opened, and it is said why."""
-    assert run("-m", "model=ridge,linear", *FEW) == 0
+    assert typed("-m", "model=ridge,linear", *FEW) == 0
     told = capsys.readouterr().out
     assert "no ensemble of 400 synthetic tracks" in told
     assert "the best single model, " in told
@@ -264,17 +254,17 @@ def test_without_a_better_mix_there_is_none(
     names = stored.names(URL)
     assert len(names) == 2
     assert not (workdir / "mlflow.db").exists()
-    assert run("-m", "model=ridge,linear", *FEW, "ensemble=false") == 0
+    assert typed("-m", "model=ridge,linear", *FEW, "ensemble=false") == 0
     assert "ensemble of " not in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setattr(verdict, "MIN_UNITS", 85)
-        assert run("ensemble", "tracking=none") == 0
+        assert typed("ensemble", "tracking=none") == 0
     assert "84 validation rows are too few to tell" in capsys.readouterr().out
     # A study of an earlier version did not store what it was trained with.
     (ridge,) = [name for name in names if "-ridge-" in name]
     with optuna.storages.RDBStorage(URL).engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM study_user_attributes WHERE key = 'config'")
-    assert run("ensemble", "tracking=none") == 0
+    assert typed("ensemble", "tracking=none") == 0
     told = capsys.readouterr().out
     assert f"{ridge} is left out: it is of an earlier version: its command, given again, " in told
     assert "it takes two complete trials, and there is none" in told
@@ -285,7 +275,7 @@ def test_folds_and_two_objectives_have_members_too(
 ) -> None:
     """Residuals of all folds, in one order for all families: those of a model refitted per fold."""
     more = ("split=kfold", "split.n_splits=3", "objectives=[val_mse,predict_s]")
-    assert run("-m", "model=linear,decision_tree", *FEW, *more) == 0
+    assert typed("-m", "model=linear,decision_tree", *FEW, *more) == 0
     assert "held-out validation rows" in capsys.readouterr().out
     cfg = compose("tracking=none")
     found = find(Place(cfg.storage.url, cfg.tracking))
@@ -311,16 +301,16 @@ def test_a_member_whose_data_changed_is_left_out(
     frame = pd.DataFrame(rng.normal(size=(200, 3)), columns=["a", "b", "target"])
     frame.to_csv("own.csv", index=False)
     own = ("data=csv", "data.path=own.csv", "data.target=target", "features=all")
-    assert run("-m", "model=ridge,linear", *own, "n_trials=1", "tracking=none") == 0
+    assert typed("-m", "model=ridge,linear", *own, "n_trials=1", "tracking=none") == 0
     frame.iloc[:-1].to_csv("own.csv", index=False)
     monkeypatch.setattr(data, "_last", None)  # as in another process
     capsys.readouterr()
-    assert run("ensemble", "tracking=none") == 0
+    assert typed("ensemble", "tracking=none") == 0
     told = capsys.readouterr().out
     assert told.count("is left out: its data, or what is made of them, are no longer") == 2
     Path("own.csv").unlink()
     monkeypatch.setattr(data, "_last", None)
-    assert run("ensemble", "tracking=none") == 0
+    assert typed("ensemble", "tracking=none") == 0
     assert capsys.readouterr().out.count("is left out: data.path=own.csv") == 2
 
 
@@ -336,7 +326,7 @@ def test_a_mistake_creates_nothing(
     argv: list[str], expected: str, workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Clear lines and code 2."""
-    assert run("ensemble", *argv) == 2
+    assert typed("ensemble", *argv) == 2
     captured = capsys.readouterr()
     assert expected in captured.err
     assert captured.out == ""

@@ -8,20 +8,10 @@ import optuna
 import pandas as pd
 import pytest
 
-from popsearch import __main__, export
+from popsearch import export
+from programs import typed
 
 SEARCH = ["model=gbr", "data.rows=400", "tracking=none", "model.steps.budget=20"]
-
-
-def typed(*argv: str) -> int:
-    """Run what was typed, and give its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["popsearch", *argv])
-        try:
-            __main__.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +48,7 @@ def test_the_table_is_optunas(study: optuna.Study, tmp_path: Path, ending: str) 
         pd.testing.assert_series_equal(found[name], expected[name], check_dtype=False, rtol=0)
     complete = expected["state"] == "COMPLETE"
     assert 0 < complete.sum() < 6
-    assert found["val_mse"][complete].tolist() == expected["value"][complete].tolist()
+    assert found["val_mse"][complete].tolist() == expected["value_val_mse"][complete].tolist()
     for own, theirs in (("began", "datetime_start"), ("ended", "datetime_complete")):
         assert pd.to_datetime(found[own]).tolist() == expected[theirs].tolist()
     seconds = expected["duration"].dt.total_seconds()

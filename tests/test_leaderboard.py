@@ -20,26 +20,15 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 from scipy import stats
 
-from popsearch import __main__
 from popsearch.leaderboard import shown, standings
 from popsearch.leaderboard.standings import Row
 from popsearch.study import StoredTrial
 from popsearch.tracking import StoredBoards
+from programs import typed
 
 SWEEP = ("-m", "model=ridge,decision_tree", "data.rows=600", "n_trials=3")
 ABOUT = {"data": "demo", "rows": "few", "features": "all", "split": "holdout",
          "data_fingerprint": "a", "features_digest": "b", "split_digest": "c"}  # fmt: skip
-
-
-def typed(*argv: str) -> int:
-    """Run what was typed, and give its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["popsearch", *argv])
-        try:
-            __main__.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

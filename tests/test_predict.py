@@ -22,11 +22,12 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from popsearch import __main__, command
+from popsearch import command
 from popsearch.config import Config
 from popsearch.data.files import arrowfile, csvfile
 from popsearch.plan import prepare
 from popsearch.tracking import LoadedModel
+from programs import typed
 from servers import free_port
 from shops import SHOPS, shops
 
@@ -42,17 +43,6 @@ class Place:
     folder: Path
     study: str
     expected: np.ndarray
-
-
-def typed(*argv: str) -> int:
-    """Run what was typed, and give its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["popsearch", *argv])
-        try:
-            __main__.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from popsearch import command, tracking
 from popsearch.comparison import refuse
 from popsearch.config import Config, NoTracking
 from popsearch.data import files
-from popsearch.errors import DataError, did_you_mean, disk_error
+from popsearch.errors import ConfigError, DataError, did_you_mean, disk_error
 from popsearch.predict import rows
 from popsearch.report import duration
 from popsearch.tracking import StoredModels, tracking_errors
@@ -27,16 +27,10 @@ class Order:
 
     Parameters
     ----------
-    model
-        ``champion``, or what else a model is called.
-    data
-        Which champion, where there are several.
     keep
         Columns of the input that go into the output too.
     """
 
-    model: str
-    data: str | None
     input: Path
     output: Path
     keep: Sequence[str]
@@ -67,14 +61,19 @@ def predict(words: Sequence[str], console: "Console") -> None:
     jobs = command.jobs([word for word in words if word.startswith("tracking")])
     faults += [fault for job in jobs for fault in job.faults]
     order = _order(own, faults)
-    refuse(faults)
+    refuse(faults if any(job.faults for job in jobs) else [])
     cfg = Config(**jobs[0].sections).tracking
-    refuse(tracking.faults(cfg) or tracking.stored.faults(cfg))
-    assert order is not None
+    unreadable = tracking.faults(cfg) or tracking.stored.faults(cfg)
+    refuse([*faults, *unreadable] if unreadable else [])
     assert not isinstance(cfg, NoTracking)
     with tracking_errors(cfg):
         models = StoredModels(cfg.uri)
-        found = models.find(order.model, order.data)
+        try:
+            found = models.find(own.get("model") or "champion", own.get("data"))
+        except ConfigError as error:
+            raise ConfigError(*faults, *error.faults) from None
+        refuse(faults)
+        assert order is not None
         model = models.load(found)
     try:
         n_rows = rows.predict(model, order.input, order.output, order.keep, console)
@@ -110,7 +109,7 @@ def _order(own: Mapping[str, str], faults: list[str]) -> Order | None:
             faults.append(f"output={own['output']}: must be another file than the input")
     if len(faults) > before or file is None:
         return None
-    return Order(own.get("model") or "champion", own.get("data"), file, output, keep)
+    return Order(file, output, keep)
 
 
 def _output_faults(typed: str, output: Path) -> list[str]:
