@@ -313,12 +313,3 @@ def test_a_file_that_was_left_by_another_computer(
     local.recover(study, Tracker())
     (again,) = study.ask(n_trials=1)
     assert again.params == lost.params
-
-
-def test_the_study_says_what_is_made_small(compose: Any, workdir: Path) -> None:
-    """Optuna's own pages find the names of the objectives, in their order."""
-    cfg = compose("model=ridge", "data.rows=500", "objectives=[val_mse,predict_s]")
-    open_study(cfg)
-    open_study(cfg)
-    stored = optuna.load_study(study_name="study", storage="sqlite:///optuna.db")
-    assert stored.metric_names == ["val_mse", "predict_s"]

@@ -5,8 +5,7 @@ import datetime
 import hashlib
 import math
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any, assert_never
 
 import optuna
@@ -83,7 +82,6 @@ class Study:
         n_openings = self._study.user_attrs.get("n_openings", 0)
         if not joins:
             self._study.set_user_attr("n_openings", n_openings + 1)
-            self._name_objectives(cfg.objectives)
         start = f"{cfg.seed}/{len(self._record())}" + f"/{n_openings}" * bool(n_openings) + joins
         seed = int(hashlib.sha256(start.encode()).hexdigest()[:8], 16)
         self._objectives = cfg.objectives
@@ -97,13 +95,6 @@ class Study:
         if not joins:
             for params in space.known_good:
                 self._study.enqueue_trial(params, skip_if_exists=True)
-
-    def _name_objectives(self, names: Sequence[str]) -> None:
-        """Let Optuna's own pages and pictures say what was made small."""
-        if self._study.metric_names is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._study.set_metric_names([*names])
 
     def close(self) -> None:
         """Give up the connections to the database; trials that still run count as abandoned."""
