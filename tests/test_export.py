@@ -48,7 +48,7 @@ def test_the_table_is_optunas(study: optuna.Study, tmp_path: Path, ending: str) 
         pd.testing.assert_series_equal(found[name], expected[name], check_dtype=False, rtol=0)
     complete = expected["state"] == "COMPLETE"
     assert 0 < complete.sum() < 6
-    assert found["val_mse"][complete].tolist() == expected["value_val_mse"][complete].tolist()
+    assert found["val_mse"][complete].tolist() == expected["value"][complete].tolist()
     for own, theirs in (("began", "datetime_start"), ("ended", "datetime_complete")):
         assert pd.to_datetime(found[own]).tolist() == expected[theirs].tolist()
     seconds = expected["duration"].dt.total_seconds()
