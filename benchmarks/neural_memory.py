@@ -50,7 +50,7 @@ def ours(n_trials: int, every: int) -> list[float]:
     sizes = []
     for i in track(range(n_trials), "popsearch", transient=True):
         training = plan.training([draw(study, plan.space)])
-        trial.run(training, 1, lambda *_: False, lambda *_: None, None)
+        trial.Steps(training, 1, lambda *_: False, lambda *_: None, None).run()
         if (i + 1) % every == 0:
             sizes.append(resident_mib())
     return sizes

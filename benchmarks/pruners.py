@@ -110,7 +110,7 @@ def record(plan: Plan, params: Params) -> Curve | None:
         curve.seconds.append(outcome.fit_s)
         return False
 
-    trial.run(plan.training([params]), 1, watch, lambda *_: None, plan.patience)
+    trial.Steps(plan.training([params]), 1, watch, lambda *_: None, plan.patience).run()
     return curve if curve.val_mse else None
 
 

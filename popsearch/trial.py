@@ -41,6 +41,17 @@ class Steps:
         self.outcomes = [Outcome() for _ in range(n_members)]
         self.live = set(range(n_members))
 
+    def run(self) -> None:
+        """Bring every member to its end.
+
+        Raises
+        ------
+        TrainingDied
+            As ``take``.
+        """
+        while self.live:
+            self.take()
+
     def take(self) -> None:
         """Train every live member by one step.
 
@@ -97,21 +108,6 @@ class Steps:
             _fail(outcome, reason, trace)
             self._ended(member, outcome)
         self.live.clear()
-
-
-def run(
-    training: Training, n_members: int, watch: Watch, ended: Ended, patience: int | None
-) -> None:
-    """Train every member to its end, as ``Steps`` has it.
-
-    Raises
-    ------
-    TrainingDied
-        If the process that trains ended; members that have not ended can be tried again.
-    """
-    steps = Steps(training, n_members, watch, ended, patience)
-    while steps.live:
-        steps.take()
 
 
 def _append(outcome: Outcome, scores: Scores, member: int, resource: int, keeps_best: bool) -> None:

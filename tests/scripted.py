@@ -56,6 +56,6 @@ def train(
         assert member not in ended
         ended[member] = outcome
 
-    trial.run(training, n_members, watch, hear, patience)
+    trial.Steps(training, n_members, watch, hear, patience).run()
     assert sorted(ended) == [*range(n_members)]
     return [ended[member] for member in range(n_members)]

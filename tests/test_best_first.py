@@ -109,7 +109,9 @@ def test_fits_that_wait_for_each_other_are_as_alone(staged: Plan) -> None:
     drawn = [{**staged.space.known_good[0]}, {}] if staged.space.known_good else [{}, {}]
     alone: list[Outcome] = []
     for params in drawn:
-        trial.run(staged.training([params]), 1, lambda *_: False, lambda _, o: alone.append(o), 2)
+        trial.Steps(
+            staged.training([params]), 1, lambda *_: False, lambda _, o: alone.append(o), 2
+        ).run()
     before, together = sklearn.get_config(), dict[int, Outcome]()
     runners = [
         trial.Steps(staged.training([params]), 1, lambda *_: False, lambda *_: None, 2)

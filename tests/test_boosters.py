@@ -212,6 +212,6 @@ def test_nothing_is_warned_about(plan: Plan) -> None:
     """A trial trains without a warning, which would be told with it."""
     outcomes: list[Outcome] = []
     training = plan.training([plan.space.known_good[1]])
-    trial.run(training, 1, lambda _, outcome: False, lambda _, o: outcomes.append(o), None)
+    trial.Steps(training, 1, lambda _, outcome: False, lambda _, o: outcomes.append(o), None).run()
     assert outcomes[0].state == "complete"
     assert outcomes[0].warnings == []

@@ -32,7 +32,7 @@ def plan(request: Any, compose: Any) -> Plan:
 def train(plan: Plan, params: Params) -> tuple[Any, Outcome]:
     """Train one set of parameters to its last step."""
     training, outcomes = plan.training([params]), list[Outcome]()
-    trial.run(training, 1, lambda _, outcome: False, lambda _, o: outcomes.append(o), None)
+    trial.Steps(training, 1, lambda _, outcome: False, lambda _, o: outcomes.append(o), None).run()
     (outcome,) = outcomes
     return training, outcome
 

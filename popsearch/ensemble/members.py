@@ -193,4 +193,4 @@ def _train_again(plan: Plan, best: StoredTrial, here: Residuals) -> None:
             )
 
     with threads.limited(plan.n_train_rows):
-        trial.run(training, 1, lambda *_: False, ended, plan.patience)
+        trial.Steps(training, 1, lambda *_: False, ended, plan.patience).run()

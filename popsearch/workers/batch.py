@@ -111,9 +111,7 @@ class Batch:
         limit_s = self._trainer.trial_timeout
         try:
             with self._interrupts.allowed(limit_s and limit_s * len(members)):
-                steps = self._steps(members)
-                while steps.live:
-                    steps.take()
+                self._steps(members).run()
         except Overdue:
             for asked in members:
                 self._fail_overdue(asked)
