@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import optuna
@@ -150,7 +149,7 @@ def growth(n_trials: int, n_workers: int) -> None:
 
 
 def _ends(url: str, n_workers: int) -> list[float]:
-    """Give when trials ended, in order, from the last worker's first one on."""
+    """Give when trials ended, in order, from when as many workers have had their first one."""
     storage = postgres.address(url)
     (name,) = optuna.get_all_study_names(storage)
     trials = optuna.load_study(study_name=name, storage=storage).trials
@@ -158,11 +157,10 @@ def _ends(url: str, n_workers: int) -> list[float]:
     for trial in trials:
         if trial.datetime_complete:
             first.setdefault(trial.user_attrs["worker"], trial.datetime_complete.timestamp())
-    assert len(first) == n_workers, f"{len(first)} of {n_workers} workers had a trial"
-    begin = max(first.values())
+    # One that has run 1,000 trials is replaced, so there may be more of them.
+    assert len(first) >= n_workers, f"{len(first)} of {n_workers} workers had a trial"
+    begin = sorted(first.values())[n_workers - 1]
     ends = sorted(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
-    gaps = [b - a for a, b in pairwise(ends)]
-    assert gaps
     return [end for end in ends if end >= begin]
 
 

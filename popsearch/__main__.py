@@ -14,6 +14,7 @@ from popsearch.interrupt import EXIT_CODES
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
     from omegaconf import DictConfig
+    from rich.console import Console
 
     from popsearch.config import Config
     from popsearch.run import Result
@@ -41,6 +42,9 @@ def _main() -> None:
             commands.COMMANDS[argv[0]](argv[1:])
             return
         if not usage.wants_a_look(argv):
+            from popsearch import command
+
+            sys.argv[1:] = argv = command.with_sweep(argv)
             check(argv)
     except PopsearchError as error:
         _refuse(error)
@@ -54,6 +58,8 @@ def _main() -> None:
     hydra.main(version_base="1.3", config_path=str(usage.CONF), config_name="config")(job)()
     if len(done) > 1:
         _compare(done, argv)
+    if any(cfg.deck for cfg, _ in done):
+        _beside_the_deck(done, argv)
     if any(result.failures for _, result in done):
         sys.exit(1)
 
@@ -108,24 +114,47 @@ def _job(cfg: "DictConfig") -> "tuple[Config, Result]":
 
 def _compare(done: "Sequence[tuple[Config, Result]]", argv: Sequence[str]) -> None:
     """Make an ensemble of the studies of a sweep, and show where all of them stand."""
-    from rich.console import Console
-
     from popsearch.ensemble.typed import after_sweep
-    from popsearch.faults import hide_secrets
     from popsearch.leaderboard import typed
 
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a file has no width
-        console.width = 200
-    configs, studies = [cfg for cfg, _ in done], {result.study for _, result in done}
-    command = hide_secrets(shlex.join(["python", "-m", "popsearch", *argv]))
+    console, configs = _console(), [cfg for cfg, _ in done]
+    studies = {result.study for _, result in done}
     try:
-        mixes, stopped_by = after_sweep(console, configs, studies, command)
+        mixes, stopped_by = after_sweep(console, configs, studies, _typed(argv))
         typed.after_sweep(console, configs, studies | mixes)
     except PopsearchError as error:
         _refuse(error)
     if stopped_by:
         sys.exit(EXIT_CODES[stopped_by])
+
+
+def _beside_the_deck(done: "Sequence[tuple[Config, Result]]", argv: Sequence[str]) -> None:
+    """Do the deck's notebook again, and show its figures beside those of the studies."""
+    from popsearch.deck import typed
+
+    configs, studies = [cfg for cfg, _ in done], {result.study for _, result in done}
+    try:
+        stopped_by = typed.after_sweep(_console(), configs, studies, _typed(argv))
+    except PopsearchError as error:
+        _refuse(error)
+    if stopped_by:
+        sys.exit(EXIT_CODES[stopped_by])
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file has no width
+        console.width = 200
+    return console
+
+
+def _typed(argv: Sequence[str]) -> str:
+    """Give what was typed, to be stored."""
+    from popsearch.faults import hide_secrets
+
+    return hide_secrets(shlex.join(["python", "-m", "popsearch", *argv]))
 
 
 def _again(hydra_cfg: "HydraConf") -> str:

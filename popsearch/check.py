@@ -3,8 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from popsearch import cluster, data, database, features, models, space, study, tracking
-from popsearch.config import FeaturesConfig, RayExecutor, Sampler
+from popsearch import (
+    cluster,
+    data,
+    database,
+    features,
+    models,
+    postgres,
+    space,
+    study,
+    tracking,
+)
+from popsearch.config import FeaturesConfig, PostgresStorage, RayExecutor, Sampler
+from popsearch.data.demo import FEATURES
 from popsearch.errors import ConfigError, PopsearchError
 from popsearch.family import ModelConfig
 from popsearch.source import Data
@@ -26,12 +37,16 @@ def faults(sections: Mapping[str, Any]) -> list[str]:
         )
     if "data" in sections:
         found += _data_faults(sections["data"], sections.get("split"), sections.get("features"))
+    if sections.get("deck") and "data" in sections and "features" in sections:
+        found += _deck_faults(sections["data"], sections["features"])
     if "storage" in sections:
         url = sections["storage"].url
         unusable = database.faults(url, "storage.url")
         if "model" in sections and sections.get("warm_start") and not unusable:
             family = sections["model"].name
             found += study.warm_start.faults(url, sections["warm_start"], family)
+        if isinstance(sections["storage"], PostgresStorage) and not unusable:
+            found += postgres.room_faults(url, sections.get("workers", 1))
         found += unusable
     if isinstance(executor := sections.get("executor"), RayExecutor):
         found += cluster.faults(executor, sections.get("storage"), sections.get("tracking"))
@@ -50,6 +65,16 @@ def _model_faults(model: ModelConfig, sampler: Sampler | None, n_objectives: int
     if not wrong and sampler:
         wrong = study.faults(sampler, searched, n_objectives)
     return found + wrong
+
+
+def _deck_faults(source: Data, columns: FeaturesConfig) -> list[str]:
+    """Give why the deck's notebook cannot stand beside a search on these data."""
+    if source.source != "csv" and columns.columns == [*FEATURES]:
+        return []
+    return [
+        "deck: the notebook is done again on data=tracks (or demo) with features=audio, but got "
+        f"data={source.source} features={columns.name}; give those, or deck=null"
+    ]
 
 
 def _data_faults(

@@ -74,14 +74,49 @@ def jobs(argv: Sequence[str]) -> list[Job]:
     for option, folder in (("--config-dir", args.config_dir), ("--config-path", conf)):
         if folder and not Path(folder).is_dir():
             raise ConfigError(*faults, f"{option} {folder}: there is no such folder")
-    own = (
-        [f"hydra.searchpath=[file://{Path(args.config_dir).resolve()}]"] if args.config_dir else []
-    )
+    own = _searchpath(args.config_dir)
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         load = partial(_load, args.config_name or "config", own)
         loader = GlobalHydra.instance().config_loader()
         combinations, found = _combinations(args.overrides, args.multirun, loader)
         return [_job(load, overrides, [*faults, *found]) for overrides in combinations]
+
+
+def with_sweep(argv: Sequence[str]) -> list[str]:
+    """Give the words, and with them what an experiment sweeps over where nothing else is typed.
+
+    Hydra would sweep over both, what the experiment says and what is typed.
+
+    Raises
+    ------
+    ConfigError
+        If it sweeps and the option for that is not there.
+    """
+    args, rest = get_args_parser().parse_known_intermixed_args(argv)
+    chosen = [word for word in args.overrides if _key(word) == "experiment"]
+    conf = Path(__file__).parent / (args.config_path or CONF)
+    if rest or not chosen or not conf.is_dir():  # what is wrong is told where jobs are checked
+        return list(argv)
+    own = _searchpath(args.config_dir)
+    with (
+        contextlib.suppress(*REFUSALS),
+        initialize_config_dir(str(conf.resolve()), version_base="1.3"),
+    ):
+        name, overrides = args.config_name or "config", [*own, *args.overrides]
+        params = compose(name, overrides, return_hydra_config=True).hydra.sweeper.params or {}
+        typed = {_key(word) for word in args.overrides}
+        left = [f"{key}={value}" for key, value in params.items() if key not in typed]
+        if left and not args.multirun:
+            raise ConfigError(
+                f"{chosen[-1]} sweeps, over {' '.join(left)}: it needs -m (--multirun)"
+            )
+        last = max(place for place, word in enumerate(argv) if word in args.overrides) + 1
+        return [*argv[:last], *left, "hydra.sweeper.params=null", *argv[last:]]
+    return list(argv)
+
+
+def _searchpath(config_dir: str | None) -> list[str]:
+    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
 
 
 def _combinations(

@@ -233,6 +233,15 @@ Executor = Annotated[Union[LocalExecutor, RayExecutor], Field(discriminator="nam
 Tracking = Annotated[Union[MlflowTracking, ServerTracking, NoTracking], Field(discriminator="name")]
 
 
+class DeckConfig(Section):
+    """The notebook that the project began with is done again after a sweep, as a comparison.
+
+    Its two networks are trained for ``max_epochs`` epochs at most.
+    """
+
+    max_epochs: Count | None
+
+
 Objective = Literal["val_mse", "predict_s"]
 
 
@@ -261,6 +270,7 @@ class Config(Section):
     storage: StorageConfig
     executor: Executor
     tracking: Tracking
+    deck: DeckConfig | None
 
     @field_validator("objectives")
     @classmethod

@@ -9,7 +9,6 @@ from popsearch import postgres, sqlite
 
 if TYPE_CHECKING:
     from filelock import FileLock
-    from sqlalchemy import Engine
 
 
 def is_server(url: str) -> bool:
@@ -46,25 +45,6 @@ def alone(url: str, what: str = "") -> Iterator[None]:
     """
     with postgres.alone(url, what) if is_server(url) else _file_lock(url, what):
         yield
-
-
-@contextlib.contextmanager
-def turn(engine: "Engine", url: str, what: str) -> Iterator[None]:
-    """Let one process at a time in, as ``alone`` does, over a connection that is kept."""
-    if engine.dialect.name != "postgresql":
-        with _file_lock(url, what):
-            yield
-        return
-    from sqlalchemy import exc, text
-
-    connection = engine.connect()
-    try:
-        lock = text("SELECT pg_advisory_xact_lock(:key)")
-        connection.execute(lock, {"key": postgres.key(what)})
-        yield
-    finally:
-        with contextlib.suppress(exc.SQLAlchemyError):  # if it broke, the lock is free already
-            connection.close()
 
 
 def _file_lock(url: str, what: str) -> "FileLock":

@@ -9,6 +9,7 @@ from popsearch.errors import StorageError
 from popsearch.faults import hide_secrets
 
 PREFIX = "postgresql://"
+OWN = 2  # connections of the process that opens the study
 CONNECTION: dict[str, Any] = {
     "connect_timeout": 10,
     # Of a computer that vanished without a word both ends learn within a minute.
@@ -45,6 +46,25 @@ def faults(url: str, setting: str) -> list[str]:
     if not may_create and trials is None:
         return [f"{where}: must be a database in which tables may be made; grant CREATE on it"]
     return []
+
+
+def room_faults(url: str, n_workers: int) -> list[str]:
+    """Give why a database that answers has no room for so many workers at once."""
+    import psycopg
+
+    with psycopg.connect(url, **CONNECTION) as connection:
+        asked = connection.execute(
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int"
+        )
+        (room,) = asked.fetchone() or (0,)
+    if n_workers + OWN <= room:
+        return []
+    where = hide_secrets(url)
+    return [
+        f"workers={n_workers}: each keeps a connection to the database, and {where} has {room}; give "
+        f"{max(1, room - OWN)} or fewer, or raise max_connections of the server"
+    ]
 
 
 def holds(url: str, table: str) -> bool:

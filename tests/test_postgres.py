@@ -21,7 +21,7 @@ from popsearch import postgres, process
 from popsearch.errors import StorageError
 from popsearch.plan import prepare
 from popsearch.run import run
-from popsearch.study import Study
+from popsearch.study import Study, turn
 from popsearch.terminal import Terminal
 from popsearch.tracking import Tracker
 from popsearch.workers import local
@@ -86,6 +86,17 @@ def test_a_server_that_is_not_there_is_one_line(
     assert fault.startswith("storage.url=postgresql://***@127.0.0.1:1/none: the database does not")
     assert PASSWORD not in fault
     assert not [*workdir.iterdir()]
+
+
+def test_more_workers_than_connections_are_refused(url: str, faults_of: Callable) -> None:
+    """A server that was not told otherwise takes a hundred, three of them for its owner."""
+    words = ["model=ridge", "data.rows=600", "storage=postgres"]
+    assert faults_of(*words, "workers=95") == []
+    (fault,) = faults_of(*words, "workers=96")
+    assert fault.startswith(
+        "workers=96: each keeps a connection to the database, and postgresql://"
+    )
+    assert fault.endswith("has 97; give 95 or fewer, or raise max_connections of the server")
 
 
 def test_a_check_creates_no_tables(url: str, workdir: Path) -> None:
@@ -248,6 +259,31 @@ def test_no_more_trials_begin_than_are_wanted(opened: Callable[[str], Study]) ->
     (again,) = first.ask(2, n_trials=3)
     assert again.params == last.params
     assert second.ask(1, n_trials=3) == []
+
+
+def test_a_process_keeps_one_connection(opened: Callable[[str], Study], url: str) -> None:
+    """Of a hundred that a server takes, sixty-four workers leave some."""
+    studies = [opened(str(i)) for i in range(6)]
+    for study in studies:
+        (asked,) = study.ask()
+        study.tell(asked, "complete", {"val_mse": 1.0})
+    with psycopg.connect(url) as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        found = connection.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")
+        assert found.fetchone() == (len(studies),)
+
+
+def test_a_process_that_stands_still_loses_its_turn(
+    opened: Callable[[str], Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is stopped while it begins a trial does not hold up the others for long."""
+    monkeypatch.setattr(turn, "IDLE", "1s")
+    first, second = opened("first"), opened("second")
+    with first._storage.turn(first._study._study_id):
+        began = time.monotonic()
+        assert second.ask()
+        assert 0.5 < time.monotonic() - began < 10
+    assert first.ask()  # it finds its connection closed, and takes another
 
 
 def test_who_joins_stops_with_the_others(opened: Callable[[str], Study]) -> None:

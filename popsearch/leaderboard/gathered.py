@@ -18,6 +18,9 @@ from popsearch.residuals import TOLERANCE
 from popsearch.study import storage_errors, stored
 from popsearch.tracking import BoardPage, StoredBoards, tracking_errors
 
+NOTEBOOK = "notebook"
+"""Noted of a study that repeats the deck's notebook: on no board, for it is not honest."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -53,6 +56,7 @@ def find(place: Place) -> Found:
     """Give the studies of a database."""
     with storage_errors(place.url):
         notes = stored.notes(place.url)
+    notes = {name: note for name, note in notes.items() if NOTEBOOK not in note}
     known = {name: note for name, note in notes.items() if "about" in note}
     return Found(place, known, len(notes) - len(known))
 

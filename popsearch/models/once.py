@@ -31,7 +31,9 @@ class FittedOnce(OneByOne):
         self._model, self._rows = model, rows
         fractions = model.steps.fractions if prunable else [1.0]
         n = len(rows.y_train)
-        self.resources = sorted({max(2, round(fraction * n)) for fraction in fractions})
+        self.resources: Sequence[int] = sorted(
+            {max(2, round(fraction * n)) for fraction in fractions}
+        )
         self._fitted: list[Any] = []
 
     def advance(self) -> Scores:

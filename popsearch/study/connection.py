@@ -22,7 +22,8 @@ def connect(url: str, heartbeat_s: int = 10, grace_s: int = 120) -> RDBStorage:
     """
     sqlite.configure()
     # A connection that the server has closed is noticed before it is used.
-    more = {"pool_pre_ping": True, "connect_args": postgres.CONNECTION}
+    # One is kept; another, for a sign of life in the middle of something, is closed after use.
+    more = {"pool_pre_ping": True, "pool_size": 1, "connect_args": postgres.CONNECTION}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return RDBStorage(

@@ -14,11 +14,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from popsearch import database
 from popsearch.study.intermediate import WRITE_S, IntermediateValues
 from popsearch.study.passthrough import Passthrough
 from popsearch.study.patience import Patience
 from popsearch.study.record import Record
+from popsearch.study.turn import turn
 
 _FINISHED = [state for state in TrialState if state.is_finished()]
 
@@ -88,8 +88,7 @@ class SnapshotStorage(Passthrough):
             yield self._records[study_id]
 
     def _lock(self, study_id: int) -> contextlib.AbstractContextManager[None]:
-        what = f"trials of study {study_id}"
-        return database.turn(self._database.engine, self._database.url, what)
+        return turn(self._database, f"trials of study {study_id}")
 
     def _leave(self) -> None:
         self._depth -= 1
