@@ -104,12 +104,13 @@ def with_sweep(argv: Sequence[str]) -> list[str]:
     ):
         name, overrides = args.config_name or "config", [*own, *args.overrides]
         params = compose(name, overrides, return_hydra_config=True).hydra.sweeper.params or {}
+        if not params:
+            return list(argv)
         typed = {_key(word) for word in args.overrides}
         left = [f"{key}={value}" for key, value in params.items() if key not in typed]
         if left and not args.multirun:
-            raise ConfigError(
-                f"{chosen[-1]} sweeps, over {' '.join(left)}: it needs -m (--multirun)"
-            )
+            over = ", ".join(word.partition("=")[0] for word in left)
+            raise ConfigError(f"{chosen[-1]} sweeps over {over}: it needs -m (--multirun)")
         last = max(place for place, word in enumerate(argv) if word in args.overrides) + 1
         return [*argv[:last], *left, "hydra.sweeper.params=null", *argv[last:]]
     return list(argv)

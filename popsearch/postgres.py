@@ -62,8 +62,8 @@ def room_faults(url: str, n_workers: int) -> list[str]:
         return []
     where = hide_secrets(url)
     return [
-        f"workers={n_workers}: each keeps a connection to the database, and {where} has {room}; give "
-        f"{max(1, room - OWN)} or fewer, or raise max_connections of the server"
+        f"workers={n_workers}: each keeps a connection to the database, and {where} has {room}; "
+        f"give {max(1, room - OWN)} or fewer, or raise max_connections of the server"
     ]
 
 

@@ -24,17 +24,16 @@ def build(name: str) -> Any:
     import keras
     from keras.layers import BatchNormalization, Dense
 
-    layers: dict[str, list[Any]] = {
-        "network": [Dense(128, "relu"), Dense(64, "relu"), Dense(32, "relu"), Dense(1)],
-        "network_batch_norm": [
+    if name == "network":
+        hidden = [Dense(128, "relu"), Dense(64, "relu"), Dense(32, "relu")]
+    else:
+        hidden = [
             Dense(64, "relu"),
             BatchNormalization(),
             Dense(64, "relu"),
             BatchNormalization(),
-            Dense(1),
-        ],
-    }
-    model = keras.Sequential(layers[name])
+        ]
+    model = keras.Sequential([*hidden, Dense(1)])
     model.compile(optimizer="adam", loss="mse", metrics=["mae"])
     return model
 
