@@ -44,7 +44,12 @@ def show(console: Console, result: "Result") -> None:
 
 
 def show_next(
-    console: Console, result: "Result", command: str, n_trials: int, tracking: Tracking, page: str
+    console: Console,
+    result: "Result",
+    command: str,
+    n_trials: int | None,
+    tracking: Tracking,
+    page: str,
 ) -> None:
     """Print where to look at the trials, and how to go on.
 
@@ -52,6 +57,8 @@ def show_next(
     ----------
     command
         What was typed, which continues the study.
+    n_trials
+        As many as were wanted; none where these are all there can be.
     page
         Where the runs are shown, below the address of MLflow's server.
     """
@@ -66,11 +73,13 @@ def show_next(
     if result.report:
         told = Text(f"{'report':<16}", "dim").append(_from_here(result.report))
         console.print(told, soft_wrap=True)
+    if n_trials is None and result.stopped_by == "n_trials":
+        return
     label, again = "go on", command
     if result.stopped_by == "patience":
         words_typed = [w for w in command.split(" ") if not w.startswith("patience=")]
         label, again = "search further", " ".join([*words_typed, "patience=null"])
-    if result.stopped_by == "n_trials" and result.best_trial is not None:
+    if result.stopped_by == "n_trials" and result.best_trial is not None and n_trials:
         words_typed = [w for w in command.split(" ") if not w.startswith("n_trials=")]
         label, again = "search further", " ".join([*words_typed, f"n_trials={2 * n_trials}"])
     console.print(Text(f"{label:<16}", "dim").append(prefix + again, "bold"))

@@ -167,7 +167,8 @@ class Terminal:
         """Print the result, and what to type next; ``page`` is where the runs are shown."""
         cfg = self._plan.cfg
         report.show(self._console, result)
-        report.show_next(self._console, result, self._command, cfg.n_trials, cfg.tracking, page)
+        wanted = cfg.n_trials if self._study.n_points() > cfg.n_trials else None
+        report.show_next(self._console, result, self._command, wanted, cfg.tracking, page)
 
     def _redraw(self) -> None:
         if self._progress is None:

@@ -59,6 +59,15 @@ def test_a_finished_study_offers_to_search_further() -> None:
     assert command in printed(report.show_next, stopped, command, 3, tracking, "")
 
 
+def test_a_space_that_is_searched_through_offers_nothing_more() -> None:
+    """No trial is left to be asked for; after a stop the same command goes on."""
+    tracking = MlflowTracking(name="mlflow", uri="sqlite:///mlflow.db")
+    command = "python -m popsearch model=linear"
+    assert command not in printed(report.show_next, result(**DONE), command, None, tracking, "")
+    stopped = result(**DONE, stopped_by="Ctrl-C")
+    assert command in printed(report.show_next, stopped, command, None, tracking, "")
+
+
 def test_the_table_holds_scores_and_what_to_compare_them_with() -> None:
     """Best parameters, step, validation and test errors, mean predictor and floor are there."""
     shown = printed(report.show, result(**DONE, **TESTED))

@@ -85,7 +85,8 @@ class _Listener(Progress):
         """Say what it came to."""
         model, best = DECK[number % len(DECK)].model, outcome.best
         came = f"MSE {best.val_mse:.2f}" if best else f"failed: {outcome.reason}"
-        self.warn(f"the notebook: {model}  {came}  {duration(outcome.fit_s)}")
+        took = duration(outcome.fit_s)
+        self.say(f"the notebook: {model}  {came}  {took}")
 
     def trials_lost(self, n: int, reason: str) -> None:
         """Say that it is done once more."""

@@ -37,6 +37,10 @@ class Progress:
         if self._status:
             self._status.update(Text(line))
 
+    def say(self, line: str) -> None:
+        """Say what was done."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
     def warn(self, line: str) -> None:
         """Say what should be known."""
         self._console.print(line, style="yellow", markup=False, soft_wrap=True)
