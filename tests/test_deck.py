@@ -1,6 +1,8 @@
 """The deck's eight models: its notebook done again with its flaws, and what stands beside it."""
 
+import io
 import os
+import re
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from popsearch import command
 from popsearch.deck import scoreboard
@@ -153,6 +156,27 @@ def test_each_model_stands_beside_its_own_studies() -> None:
     assert lasso.ratio == pytest.approx(9 / 12)
     assert lasso.repeated is not None
     assert found[0].repeated is found[0].corrected is found[0].tuned is found[0].ratio is None
+
+
+@pytest.mark.parametrize("width", [66, 80, 100, 140, 200])
+def test_both_tables_fit_the_terminal(width: int) -> None:
+    """Where there is no room for all columns, the errors are those that stay."""
+    rows = [row(each.family, 88.88, 88.88) for each in DECK]
+    rows += [row(each.corrected, 99.99, 99.99) for each in DECK]
+    repeated = {each.name: Repeated(1083.96, 30.123, 2109.7) for each in DECK}
+    board = Board({}, None, None, rows)
+    stream = io.StringIO()
+    plan = SimpleNamespace(table=table(100), cfg=SimpleNamespace(data=None))
+    plan.table.about = "tracks"
+    console = Console(file=stream, width=width)
+    scoreboard.show(console, plan, board, scoreboard.lines(board, repeated))  # type: ignore[arg-type]
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines[:19])) <= width
+    for title in (lines[1], lines[10]):
+        assert re.search(r"deck +repeated +corrected +tuned", title)
+    assert re.search(r"1083.96 +99.99 +88.88", lines[2])
+    assert ("0.889" in lines[2]) == (width >= 80)
+    assert ("35 min 10 s" in lines[9]) == (width >= 100)
 
 
 def test_every_figure_has_its_setting() -> None:

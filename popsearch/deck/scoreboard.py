@@ -15,7 +15,8 @@ from popsearch.report import duration
 from popsearch.source import DemoData
 
 SPACE = 2  # between two columns
-_LEFT_OUT = ("setting", "deck time", "repeated time", "tuned time")  # where a terminal is narrow
+# Where a terminal is narrow, the first one first:
+_LEFT_OUT = ("setting", "corrected time", "repeated time", "tuned time", "deck time", "ratio")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _table(found: Sequence[Line], columns: _Cells, width: int) -> Table:
     """Give a table, without the columns that say least where there is no room for them."""
     cells = {name: [cell(line) for line in found] for name, cell in columns.items()}
     for name in _LEFT_OUT:
-        taken = sum(max(map(len, [name, *column])) + SPACE for column in cells.values())
+        taken = sum(max(map(len, [title, *column])) + SPACE for title, column in cells.items())
         if name in cells and taken + SPACE + 1 > width:
             del cells[name]
     table = Table(box=None, padding=(0, SPACE, 0, 0))
