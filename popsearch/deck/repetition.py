@@ -15,6 +15,7 @@ from popsearch.data.demo import FEATURES
 from popsearch.deck import notebook
 from popsearch.deck.figures import DECK, MISTAKES
 from popsearch.deck.notebook import EPOCHS, Fitted, Network, Notebook
+from popsearch.description import SPACE as GAP
 from popsearch.family import CategoricalParam, StageSteps
 from popsearch.interrupt import Interrupts
 from popsearch.leaderboard.gathered import NOTEBOOK
@@ -199,7 +200,8 @@ def _record(repetition: Repetition, command: str) -> StudyRecord:
 def _page(plan: Plan, done: Mapping[str, Repeated], command: str) -> str:
     """Give the run's description."""
     lines = "\n".join(
-        f"| {figure.model} | {figure.setting} | {figure.mse:.2f} | {own.mse:.2f} | {own.mae:.3f} |"
+        f"| {figure.model}{GAP} | {figure.setting}{GAP} | {figure.mse:.2f} | {own.mse:.2f}{GAP} | "
+        f"{own.mae:.3f} |"
         for figure in DECK
         if (own := done.get(figure.name))
     )
