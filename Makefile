@@ -18,7 +18,7 @@ types:
 test:
 	uv run pytest
 
-bench:  ## figures for benchmarks/RESULTS.md, two and a half hours
+bench:  ## figures for benchmarks/RESULTS.md, three hours
 	uv run python benchmarks/startup.py
 	uv run python benchmarks/overhead.py
 	uv run python benchmarks/steps.py
@@ -27,6 +27,8 @@ bench:  ## figures for benchmarks/RESULTS.md, two and a half hours
 	uv run python benchmarks/artists.py
 	uv run python benchmarks/neural.py
 	uv run python benchmarks/neural_memory.py
+	uv run python benchmarks/batches.py
+	uv run python benchmarks/overfitting.py
 	uv run python benchmarks/search.py
 	uv run python benchmarks/pruners.py --left-out 0.9 --orders 40
 	uv run python benchmarks/linear.py
