@@ -4,6 +4,7 @@ import io
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +27,9 @@ from popsearch.errors import ConfigError
 from popsearch.leaderboard.standings import Board, Row
 from popsearch.models import Rows, TrainingDied
 from popsearch.usage import CONF
-from programs import typed
+from programs import popsearch, typed, wait_for
 
+STORAGE = "sqlite:///optuna.db"
 SWEEP = ["-m", "experiment=deck", "model=deck/linear,deck/gbr", "data=demo", "data.rows=200"]
 
 
@@ -166,7 +169,7 @@ def test_both_tables_fit_the_terminal(width: int) -> None:
     repeated = {each.name: Repeated(1083.96, 30.123, 2109.7) for each in DECK}
     board = Board({}, None, None, rows)
     stream = io.StringIO()
-    plan = SimpleNamespace(table=table(100), cfg=SimpleNamespace(data=None))
+    plan = SimpleNamespace(table=table(100), cfg=SimpleNamespace(data=None, deck=None))
     plan.table.about = "tracks"
     console = Console(file=stream, width=width)
     scoreboard.show(console, plan, board, scoreboard.lines(board, repeated))  # type: ignore[arg-type]
@@ -193,19 +196,35 @@ def test_the_notebook_is_done_once(workdir: Path, capsys: pytest.CaptureFixture[
     assert typed(*SWEEP, "deck.max_epochs=2") == 0
     first = capsys.readouterr().out
     assert "the notebook: network 64-64 BatchNorm" in first
+    assert "The notebook's networks had 2 epochs at most" in first
     assert typed(*SWEEP, "deck.max_epochs=2") == 0
     again = capsys.readouterr().out
     assert "the notebook:" not in again
     last = "the deck's models on"
     assert first.partition(last)[2].splitlines()[:20] == again.partition(last)[2].splitlines()[:20]
-    storage = "sqlite:///optuna.db"
-    (name,) = [n for n in optuna.get_all_study_names(storage) if "-notebook-" in n]
-    trials = optuna.load_study(study_name=name, storage=storage).trials
+    (name,) = [n for n in optuna.get_all_study_names(STORAGE) if "-notebook-" in n]
+    trials = optuna.load_study(study_name=name, storage=STORAGE).trials
     assert [t.params["model"] for t in trials] == [figure.name for figure in DECK]
     assert typed("check") == 0
     assert "study and tracking agree" in capsys.readouterr().out
     assert typed("leaderboard") == 0
     assert "notebook" not in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_the_notebook_and_the_same_command_goes_on(workdir: Path) -> None:
+    """What was done stays, the network in training is given back, its process is gone."""
+    words = ["-m", "experiment=deck", "model=deck/linear", "data=demo", "data.rows=200"]
+    process = popsearch(*words)
+    wait_for(process, "the notebook: gradient boosting")
+    time.sleep(6)  # the network's process begins
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert not any(child.is_running() for child in children)
+    (name,) = [n for n in optuna.get_all_study_names(STORAGE) if "-notebook-" in n]
+    states = [t.state.name for t in optuna.load_study(study_name=name, storage=STORAGE).trials]
+    assert states[:7] == ["COMPLETE"] * 6 + ["FAIL"]
+    assert "RUNNING" not in states
 
 
 WRONG = [

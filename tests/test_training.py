@@ -16,7 +16,9 @@ from popsearch.outcome import Outcome
 from popsearch.plan import Plan, prepare
 from popsearch.space import Params
 
-FAMILIES = sorted(file.stem for file in (Path(__file__).parent.parent / "conf/model").glob("*.yaml"))
+FAMILIES = sorted(
+    file.stem for file in (Path(__file__).parent.parent / "conf/model").glob("*.yaml")
+)
 
 
 @pytest.fixture(params=FAMILIES)

@@ -125,6 +125,8 @@ def _below(plan: Plan, board: Board, found: Sequence[Line]) -> list[str]:
             f"{table.n_rows:,} of popularity {table.y.min():g} to {table.y.max():g}: no MSE here "
             "compares with the deck's, ratios do."
         )
+    if plan.cfg.deck and (limit := plan.cfg.deck.max_epochs):
+        told.append(f"The notebook's networks had {limit} epochs at most (deck.max_epochs).")
     told += [
         "deck: as it stands there. repeated: as the notebook did it, its flaws kept: the scaler "
         "fitted on all rows, models judged on the test rows, networks trained on 70 % of the "
