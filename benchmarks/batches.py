@@ -57,19 +57,19 @@ def main() -> None:
     (job,) = command.jobs(["model=deck/network_batch_norm", f"model.steps.budget={MANY}", *words])
     assert not job.faults, job.faults
     plan = prepare(Config(**job.sections))
-    rates = {"1e-3": lambda size: DECK_RATE}
-    rates["grows"] = lambda size: DECK_RATE * (size / DECK_BATCH) ** 0.5
     runs = [
-        (name, Run(plan, size, rate(size))) for name, rate in rates.items() for size in args.sizes
+        Run(plan, size, DECK_RATE * (size / DECK_BATCH) ** growth)
+        for growth in (0.0, 0.5)
+        for size in args.sizes
     ]
-    while any(run.seconds < args.seconds for _, run in runs):
-        for _, run in runs:
+    while any(run.seconds < args.seconds for run in runs):
+        for run in runs:
             run.turn(args.seconds)
     title = f"{plan.table.about}: {args.seconds:g} s of training each, validation MSE"
     table = Table(title=title)
     for column in ("batch", "learning rate", "epochs", "best", "at epoch", "at s", "last"):
         table.add_column(column, justify="right")
-    for _, run in runs:
+    for run in runs:
         best = min(run.curve)
         at = run.curve.index(best) + 1
         cells = [

@@ -1,6 +1,7 @@
 """What was typed: every job of a command, composed and checked before Hydra runs any."""
 
 import contextlib
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,9 +51,7 @@ def jobs(argv: Sequence[str]) -> list[Job]:
     ConfigError
         Where there is no configuration to begin with.
     """
-    parser = get_args_parser()
-    parser.prog = "python -m popsearch"
-    parser.usage = "python -m popsearch [OPTIONS] [KEY=VALUE ...]; see --help"
+    parser = _parser()
     unknown = [word for word in parser.parse_known_args(argv)[1] if word.startswith("-")]
     known = [word for word in argv if word not in unknown]
     args, _ = parser.parse_known_intermixed_args(known)
@@ -92,7 +91,7 @@ def with_sweep(argv: Sequence[str]) -> list[str]:
     ConfigError
         If it sweeps and the option for that is not there.
     """
-    args, rest = get_args_parser().parse_known_intermixed_args(argv)
+    args, rest = _parser().parse_known_intermixed_args(argv)
     chosen = [word for word in args.overrides if _key(word) == "experiment"]
     conf = Path(__file__).parent / (args.config_path or CONF)
     if rest or not chosen or not conf.is_dir():  # what is wrong is told where jobs are checked
@@ -114,6 +113,13 @@ def with_sweep(argv: Sequence[str]) -> list[str]:
         last = max(place for place, word in enumerate(argv) if word in args.overrides) + 1
         return [*argv[:last], *left, "hydra.sweeper.params=null", *argv[last:]]
     return list(argv)
+
+
+def _parser() -> ArgumentParser:
+    parser: ArgumentParser = get_args_parser()
+    parser.prog = "python -m popsearch"
+    parser.usage = "python -m popsearch [OPTIONS] [KEY=VALUE ...]; see --help"
+    return parser
 
 
 def _searchpath(config_dir: str | None) -> list[str]:

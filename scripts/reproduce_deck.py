@@ -11,7 +11,7 @@ Tunes the deck's families (experiment=families), then sets the eight models besi
 import subprocess
 import sys
 
-TUNED = "linear,lasso,ridge,decision_tree,random_forest,gbr,mlp"
+from popsearch.deck.figures import DECK
 
 
 def main() -> None:
@@ -20,9 +20,10 @@ def main() -> None:
     if {"-h", "--help"} & {*words}:
         print(__doc__)
         return
+    tuned = ",".join(dict.fromkeys(figure.family for figure in DECK))
     own = [word for word in words if not word.startswith("deck.")]
     for recipe in (
-        ["experiment=families", f"model={TUNED}", "data=tracks", "ensemble=false", *own],
+        ["experiment=families", f"model={tuned}", "data=tracks", "ensemble=false", *own],
         ["experiment=deck", *words],
     ):
         done = subprocess.run([sys.executable, "-m", "popsearch", "-m", *recipe], check=False)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from popsearch import __main__, command, provenance, usage
 from popsearch.config import Config, MlflowTracking
 from popsearch.plan import prepare
+from programs import typed
 
 FaultsOf = Callable[..., list[str]]
 
@@ -408,3 +409,14 @@ def test_a_password_is_taken_from_the_environment_only(
     assert tracking.uri == secret
     cfg = compose("data.rows=500")
     assert "hunter2" not in str(provenance.texts(prepare(cfg)))
+
+
+@pytest.mark.parametrize("words", [["--config-dir"], ["experiment=quick", "--config-dir"]])
+def test_an_option_without_its_value_is_told_as_ours(
+    words: list[str], workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usage that is shown is popsearch's, not Hydra's."""
+    assert typed(*words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("usage: python -m popsearch [OPTIONS] [KEY=VALUE ...]; see --help")
+    assert "expected one argument" in told

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -127,6 +127,9 @@ class Repetition:
 class Listener(Watcher, Protocol):
     """Who is told how it goes."""
 
+    model_of: Callable[[int], str]
+    """Gives the model of a trial by its number; set before any is told."""
+
     def warn(self, line: str) -> None:
         """Hear what should be known."""
 
@@ -162,6 +165,7 @@ def repeat(
             for key, fact in {NOTEBOOK: True, "command": command}.items():
                 if study.note(key) != fact:
                     study.note(key, fact)
+            listener.model_of = lambda number: str(study.trials()[number].params["model"])
             tracker = open_tracker(cfg.tracking, plan.table.name, listener.warn)
             tracker.open_study(_record(repetition, command))
             local.recover(study, tracker)

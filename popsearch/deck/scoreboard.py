@@ -60,8 +60,12 @@ def lines(board: Board, repeated: Mapping[str, Repeated]) -> list[Line]:
 
 def _best(rows: Sequence[Row], family: str) -> Row | None:
     """Give the study of a family that is best on validation rows, of those that were tested."""
-    own = (row for row in rows if row.family == family and row.test_mse is not None)
-    return min(own, key=lambda row: (row.val_mse or 0.0, row.study), default=None)
+    own = [
+        (row.val_mse, row.study, row)
+        for row in rows
+        if row.family == family and None not in (row.val_mse, row.test_mse)
+    ]
+    return min(own, default=(None, "", None))[2]
 
 
 def show(console: Console, plan: Plan, board: Board, found: Sequence[Line]) -> None:

@@ -1,6 +1,6 @@
 """What a sweep with ``deck`` ends with: the notebook done again, and all figures side by side."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from popsearch.config import NoTracking
@@ -71,22 +71,25 @@ def _show(
 class _Listener(Progress):
     """Tells how the notebook goes: a line for each model, on a terminal also where it stands."""
 
+    model_of: Callable[[int], str]
+    _model = ""
+
     def trial_started(self, number: int) -> None:
         """Show which model begins."""
-        self.doing(f"the notebook: {DECK[number % len(DECK)].model}")
+        name = self.model_of(number)
+        (self._model,) = (figure.model for figure in DECK if figure.name == name)
+        self.doing(f"the notebook: {self._model}")
 
     def step_done(self, number: int, step: int, n_steps: int, val_mse: float) -> None:
         """Show how far it is."""
         if n_steps > 1:
-            model = DECK[number % len(DECK)].model
-            self.doing(f"the notebook: {model}, epoch {step}/{n_steps}: {val_mse:.2f}")
+            self.doing(f"the notebook: {self._model}, epoch {step}/{n_steps}: {val_mse:.2f}")
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
         """Say what it came to."""
-        model, best = DECK[number % len(DECK)].model, outcome.best
+        best = outcome.best
         came = f"MSE {best.val_mse:.2f}" if best else f"failed: {outcome.reason}"
-        took = duration(outcome.fit_s)
-        self.say(f"the notebook: {model}  {came}  {took}")
+        self.say(f"the notebook: {self._model}  {came}  {duration(outcome.fit_s)}")
 
     def trials_lost(self, n: int, reason: str) -> None:
         """Say that it is done once more."""
