@@ -283,6 +283,8 @@ def test_a_process_that_stands_still_loses_its_turn(
 ) -> None:
     """One that is stopped while it begins a trial does not hold up the others for long."""
     monkeypatch.setattr(turn, "IDLE", "1s")
+    limited = f"{postgres.CONNECTION['options']} -c lock_timeout=20s"  # else it would wait for ever
+    monkeypatch.setitem(postgres.CONNECTION, "options", limited)
     first, second = opened("first"), opened("second")
     with first._storage.turn(first._study._study_id):
         began = time.monotonic()
